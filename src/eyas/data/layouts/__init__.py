@@ -1,0 +1,1 @@
+"""Layouts: the ways in which people keep labelled images, one family a file. `eyas.data.source.find` chooses."""

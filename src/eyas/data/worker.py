@@ -1,0 +1,241 @@
+"""`python -m eyas.data.worker`: decodes images for a pack in a process of its own, torch-free, started by `data.pack`.
+
+A decoder that crashes or hangs takes this process with it and nothing else. The builder writes one JSON line for each
+task to stdin; frames come back on what was stdout: one byte of kind, uint32 length, payload.
+
+    H   ready
+    R   records: what was written into the data file (see `pack_report`)
+    G   JSON number: so many more bytes are needed; answered by {"grant": [offset, bytes]} on stdin
+    D   the task is done
+    X   JSON [errno, text]: the data file cannot be written
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import signal
+import struct
+import sys
+import time
+import zlib
+from collections import deque
+from hashlib import blake2b
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eyas.artifact.decode import DecodeError, inspect
+from eyas.artifact.preprocess import Program, program_from_dict
+
+RECORD = np.dtype(
+    [
+        ("slot", "<i8"),
+        ("offset", "<i8"),
+        ("h", "<i4"),
+        ("w", "<i4"),
+        ("old_h", "<i4"),
+        ("old_w", "<i4"),
+        ("crc", "<u4"),
+        ("hash", "u1", 16),
+    ]
+)
+"""One packed image: its slot, where its pixels lie in the data file, its size now and in the file, crc32 and hash."""
+
+FRAME = struct.Struct("<cI")
+COUNT = struct.Struct("<I")
+REPORT_S = 0.25  # what a crash may cost of work that was done
+RETRIES = 3
+TRANSIENT = (errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.ENFILE, errno.EMFILE, errno.ENOBUFS)
+FAULT = "EYAS_FAULT_DECODE"
+"""For tests: `crash:TEXT` or `hang:TEXT` does that at every file whose name holds TEXT; several apart by `;`."""
+
+Bad = dict[int, tuple[str, str]]
+
+
+class Changed(Exception):
+    """The file is not the one that was listed: its size, time or inode differ."""
+
+
+def pack_report(records: NDArray[np.void], bad: Bad) -> bytes:
+    """The payload of an R frame, and of a block of the journal."""
+    text = json.dumps([[slot, code, detail] for slot, (code, detail) in bad.items()]).encode()
+    return COUNT.pack(len(text)) + text + records.tobytes()
+
+
+def unpack_report(payload: bytes) -> tuple[NDArray[np.void], Bad]:
+    """`RECORD` (k,) and slot -> (code, detail) of the images that cannot be used."""
+    (length,) = COUNT.unpack_from(payload)
+    listed: list[Any] = json.loads(payload[COUNT.size : COUNT.size + length])
+    return np.frombuffer(payload, RECORD, offset=COUNT.size + length), {s: (code, text) for s, code, text in listed}
+
+
+def read(path: str, stat: tuple[int, int, int]) -> bytes:
+    """The bytes of a file; OSError when it cannot be read (after trying again), Changed when it is another file."""
+    for attempt in range(RETRIES):
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                now = os.fstat(handle)
+                if (now.st_size, now.st_mtime_ns, now.st_ino) != stat:
+                    raise Changed(path)
+                data = os.read(handle, now.st_size + 1)
+                while len(data) < now.st_size and (more := os.read(handle, now.st_size - len(data))):
+                    data += more
+                return data
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if error.errno not in TRANSIENT or attempt == RETRIES - 1:
+                raise
+            time.sleep(0.05 * 4**attempt)
+    raise AssertionError("the loop returns or raises")
+
+
+def record(
+    program: Program, path: str, stat: tuple[int, int, int]
+) -> tuple[NDArray[np.uint8], tuple[int, int], bytes] | tuple[str, str]:
+    """(pixels, height and width in the file, hash of its bytes), or (code, detail) when it cannot be used."""
+    try:
+        data = read(path, stat)
+    except OSError as error:
+        return "E08", os.strerror(error.errno or 0)
+    try:
+        header = inspect(data)
+        pixels = np.ascontiguousarray(program.from_bytes(data))
+    except DecodeError as error:
+        return error.code, error.detail[:200]
+    except MemoryError:
+        return "E06", "not enough memory to decode it"
+    return pixels, (header.height, header.width), blake2b(data, digest_size=16).digest()
+
+
+class _Worker:
+    """One task after the other; the data file is written at granted offsets only."""
+
+    def __init__(self, out: int, hello: dict[str, Any]) -> None:
+        self.out = out
+        self.program = program_from_dict(hello["program"])
+        self.data = os.open(hello["data"], os.O_RDWR | getattr(os, "O_BINARY", 0))
+        self.tasks: deque[dict[str, Any]] = deque()
+        self.slab = [0, 0]  # next free byte, end
+        self.faults = [f.partition(":")[::2] for f in os.environ.get(FAULT, "").split(";") if f]
+
+    def send(self, kind: bytes, payload: bytes = b"") -> None:
+        frame = memoryview(FRAME.pack(kind, len(payload)) + payload)
+        while frame:
+            frame = frame[os.write(self.out, frame) :]
+
+    def line(self) -> dict[str, Any]:
+        text = sys.stdin.buffer.readline()
+        if not text:
+            sys.exit(0)  # the builder is gone, or done
+        return json.loads(text)
+
+    def granted(self, size: int) -> int:
+        """Where `size` bytes may be written."""
+        if self.slab[1] - self.slab[0] < size:
+            self.send(b"G", json.dumps(size).encode())
+            while "grant" not in (answer := self.line()):
+                self.tasks.append(answer)
+            offset, length = answer["grant"]
+            self.slab = [offset, offset + length]
+        self.slab[0] += size
+        return self.slab[0] - size
+
+    def run(self, task: dict[str, Any]) -> None:
+        """Images of one task: `paths`, `stats` and `slots`; `shape` and `start` when all are thought to be alike.
+
+        A `dry` task only says what the images are like.
+        """
+        shape = tuple(task["shape"] or ())
+        self.done: list[tuple[Any, ...]] = []
+        self.bad: Bad = {}
+        self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
+        reported = time.monotonic()
+        for slot, path, stat in zip(task["slots"], task["paths"], task["stats"], strict=True):
+            for kind, text in self.faults:
+                if text in path:
+                    _play(kind)
+            found = record(self.program, path, tuple(stat))
+            if len(found) == 2:
+                self.bad[slot] = found
+            else:
+                pixels, (old_h, old_w), content = found
+                # Alike: at the place of its slot. Otherwise wherever there is room.
+                offset = -1
+                if not task["dry"]:
+                    alike = pixels.shape == shape
+                    offset = task["start"] + slot * pixels.size if alike else self.granted(pixels.size)
+                    self.waiting.append((offset, pixels))
+                crc = zlib.crc32(pixels.data)
+                h, w = pixels.shape[:2]
+                self.done.append((slot, offset, h, w, old_h, old_w, crc, np.frombuffer(content, np.uint8)))
+            if time.monotonic() - reported > REPORT_S:
+                self.report()
+                reported = time.monotonic()
+        self.report()
+        self.send(b"D")
+
+    def report(self) -> None:
+        """Writes the pixels, then says so: what is reported is in the file."""
+        if self.waiting:
+            starts = np.array([offset for offset, _ in self.waiting])
+            ends = starts + [pixels.size for _, pixels in self.waiting]
+            cuts = [0, *(np.flatnonzero(starts[1:] != ends[:-1]) + 1).tolist(), len(starts)]
+            for first, last in itertools.pairwise(cuts):
+                joined = memoryview(b"".join(pixels.data for _, pixels in self.waiting[first:last]))
+                at = int(starts[first])
+                os.lseek(self.data, at, os.SEEK_SET)
+                while joined:
+                    joined = joined[os.write(self.data, joined) :]
+        if self.done or self.bad:
+            self.send(b"R", pack_report(np.array(self.done, RECORD), self.bad))
+        self.done, self.bad, self.waiting = [], {}, []
+
+
+def _play(kind: str) -> None:
+    if kind == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    while kind == "hang":
+        time.sleep(1)
+
+
+def _die_with(parent: int) -> None:
+    """Asks Linux for a SIGKILL when the builder dies, so that a worker in a decoder's endless loop goes too."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(0)
+
+
+def main() -> NoReturn:
+    """Answers tasks from stdin until it ends."""
+    # A library that prints to stdout must not break the frames.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to handle
+    hello = json.loads(sys.stdin.buffer.readline())
+    _die_with(hello["parent"])
+    worker = _Worker(out, hello)
+    worker.send(b"H")
+    try:
+        while True:
+            worker.run(worker.tasks.popleft() if worker.tasks else worker.line())
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        worker.send(b"X", json.dumps([error.errno, str(error)]).encode())
+        sys.exit(1)
+    except Changed as error:
+        worker.send(b"X", json.dumps([-1, str(error)]).encode())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

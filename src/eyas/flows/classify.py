@@ -1,0 +1,161 @@
+"""`eyas train`: from a path to a trained, scored, recoverable classifier. The whole river in one file.
+
+    settings -> prepared images -> recipe, plan -> run -> train -> chosen weights -> predictions -> report
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eyas.data.samples import Split
+from eyas.data.split import write_csv
+from eyas.errors import EyasError, Interrupted, MissingError, Preempted
+from eyas.errors.messages import say
+from eyas.flows.config import Resolved, to_toml
+from eyas.flows.finish import finish
+from eyas.flows.numerics import numerics_of, versions
+from eyas.flows.opening import open_run
+from eyas.flows.prepare import Clock, Prepared, Request, describe, prepare
+from eyas.flows.recipes import Found, recipe_for
+from eyas.flows.session import Session
+from eyas.flows.request import request_of
+from eyas.flows.settings import Settings
+from eyas.hardware.plan import Job, Plan, Wishes, decide, from_list
+from eyas.machine import Machine, look
+from eyas.models import catalog
+from eyas.observe.console import Reporter
+from eyas.training.events import Stopped
+from eyas.training.recipe import Recipe
+from eyas.training.run import Run, lock, now
+
+
+def train(
+    data: str,
+    resolved: Resolved,
+    *,
+    command: list[str],
+    reporter: Reporter,
+    root: Path = Path("runs"),
+) -> Run:
+    """Train a classifier on the images at `data`; gives its finished run.
+
+    The same command resumes an unfinished run, to the same bits. Raises EyasError: Interrupted and Preempted mean that
+    the work is kept.
+    """
+    clock = Clock()
+    settings = resolved.settings
+    machine = look()
+    request = request_of(data, settings)
+    spec = catalog.find(settings.model or catalog.DEFAULT)
+    prepared = prepare(
+        request,
+        machine,
+        workers=settings.workers or machine.cores,
+        declared_size=spec.fixed,
+        smallest=spec.smallest,
+        progress=reporter.phase,
+    )
+    pre = prepared.preprocess
+    catalog.check(spec, height=pre.height, width=pre.width, channels=pre.channels, arguments=settings.model_arg)
+    n = len(prepared.rows(Split.TRAIN))
+    found = Found(train=n, channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width))
+    recipe = recipe_for(settings, spec.name, found)
+    plan = decide(machine, _job(recipe, prepared), _wishes(settings))
+    clock.lap("plan")
+
+    intent = {"recipe": recipe.to_dict(), "data": prepared.identity()}
+    opened = open_run(
+        intent,
+        _document(command, machine, request, intent, plan, prepared),
+        out=Path(settings.out) if settings.out else None,
+        root=root,
+        name=Path(data).name or "images",
+        fresh=settings.fresh,
+        extend=settings.extend,
+    )
+    run = opened.run
+    for note in opened.notes:
+        reporter.note(note)
+    if opened.finished:
+        reporter.note(say("run.finished_before", path=run.path))
+        return run
+    with lock(run):
+        if opened.resumed:
+            plan = _resumed_plan(run, plan, settings)
+        run.write(status="running", intent=intent, plan=plan.to_list())
+        if not opened.resumed:
+            (run.path / "config.toml").write_text(to_toml(resolved), encoding="utf-8")
+            write_csv(run.path / "splits.csv", prepared.samples, prepared.hashes)
+        for choice in plan.choices:
+            reporter.note(f"  {choice.name} = {choice.value}: {choice.reason}")
+        seconds = dict(prepared.seconds) | {"plan": clock.seconds["plan"] - sum(prepared.seconds.values())}
+        session = Session(run, recipe, plan, prepared, spec, reporter, seconds, settings.save_every)
+        try:
+            stopped = session.train()
+        except EyasError as error:
+            run.write(status="diverged" if error.code == "EY-T001" else "failed", error=error.to_dict())
+            raise
+        _leave_if_asked(run, stopped)
+        finish(run, recipe, prepared, session, stopped.at)
+    return run
+
+
+def _job(recipe: Recipe, prepared: Prepared) -> Job:
+    pre = prepared.preprocess
+    resampled = recipe.augment.warps or prepared.train.uniform is None
+    cuda = torch.cuda.is_available()
+    return Job(pre.height * pre.width, resampled, recipe.batch_size, cuda)
+
+
+def _wishes(settings: Settings) -> Wishes:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise MissingError("EY-M030", device="cuda", allowed="cpu")
+    return Wishes(settings.device, settings.precision, settings.threads, settings.workers, settings.parts)
+
+
+def _document(
+    command: list[str], machine: Machine, request: Request, intent: dict[str, Any], plan: Plan, prepared: Prepared
+) -> dict[str, Any]:
+    """A new run's `run.json`."""
+    return {
+        "status": "running",
+        "created": now(),
+        "finished": None,
+        "command": command,
+        "versions": versions(),
+        "machine": asdict(machine),
+        "seed": intent["recipe"]["seed"],
+        "intent": intent,
+        "recipe": intent["recipe"],
+        "fingerprints": {"data": intent["data"], "numerics": numerics_of(plan)},
+        "plan": plan.to_list(),
+        "preprocess": prepared.preprocess.to_dict(),
+        "request": request.to_dict(),
+        "data": describe(prepared),
+        "chosen": None,
+        "result": None,
+        "resumes": [],
+    }
+
+
+def _resumed_plan(run: Run, plan: Plan, settings: Settings) -> Plan:
+    """The Plan of the run, taken over but for what the machine forbids or the user says now."""
+    before = from_list(run.document["plan"])
+    said = {name for name in ("threads", "precision", "parts", "workers") if getattr(settings, name) is not None}
+    gone = {"device"} if before["device"] == "cuda" and plan["device"] != "cuda" else set[str]()
+    kept = {c.name: c for c in before.choices if c.name not in said | gone}
+    return Plan(tuple(kept.get(c.name, c) for c in plan.choices))
+
+
+def _leave_if_asked(run: Run, stopped: Stopped) -> None:
+    at = stopped.at
+    if stopped.reason == "sigint":
+        run.write(status="interrupted")
+        raise Interrupted("EY-P001", step=at.step, steps=at.steps, path=run.path)
+    if stopped.reason == "sigterm":
+        run.write(status="preempted")
+        raise Preempted("EY-P002", step=at.step, steps=at.steps, path=run.path)

@@ -1,0 +1,111 @@
+"""The end of a run: the weights are chosen on val, test is scored once, predictions and the report are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eyas.data.samples import Split
+from eyas.engines.engine import softmax
+from eyas.evaluation import predictions
+from eyas.evaluation.predictions import Predictions
+from eyas.flows.prepare import Prepared
+from eyas.flows.scoring import logits_of
+from eyas.flows.session import Session
+from eyas.observe import report
+from eyas.training import checkpoint
+from eyas.training.checkpoint import Loaded
+from eyas.training.progress import Progress
+from eyas.training.recipe import Recipe
+from eyas.training.run import Run, now
+from eyas.training.stopping import best
+
+CHOSEN = "chosen"
+
+
+def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: Progress) -> None:
+    """Choose, score, write down. Nothing after the choice can change it: test is looked at last."""
+    begun = time.monotonic()
+    step, weights = choose(at, averaged=recipe.ema > 0)
+    found = _checkpoint(run, step, at)
+    name = "ema" if weights == "ema" else "model"
+    tensors = {n: a for n, a in found.tensors[name].items()}
+    chosen = {"step": found.step, "attempt": found.attempt, "weights": weights}
+    checkpoint.write(run.checkpoints, CHOSEN, {"model": tensors}, chosen, fingerprints=found.fingerprints)
+    run.write(chosen=chosen)
+
+    engine = session.engine()
+    load_into(engine.module, tensors)
+    scores: dict[str, Any] = {}
+    for split in (Split.VAL, Split.TEST):
+        rows = prepared.rows(split)
+        if not len(rows):
+            continue
+        samples = prepared.samples
+        made = Predictions(
+            names=tuple(samples.source.name(int(r)) for r in rows),
+            labels=samples.labels[rows].astype(np.int64),
+            scores=softmax(logits_of(engine, prepared, split)),
+            classes=samples.classes,
+            rows=rows,
+        )
+        predictions.write(run.path, split.name.lower(), predictions=made)
+        scores[split.name.lower()] = made.summary().to_dict(samples.classes)
+    looks = int((run.document.get("result") or {}).get("test_looks", 0)) + ("test" in scores)
+    session.seconds["evaluate"] = session.seconds.get("evaluate", 0.0) + time.monotonic() - begun
+    result = {
+        "epochs": round(at.epoch, 4),
+        "steps": at.step,
+        "seconds": session.elapsed(),
+        **session.rates(),
+        "seconds_by": dict(session.seconds),
+        "val": scores.get("val"),
+        "test": scores.get("test"),
+        "test_looks": looks,
+    }
+    run.write(result=result)
+    begun = time.monotonic()
+    report.write(run.path, thumbnails=thumbnails(prepared))
+    session.seconds["report"] = time.monotonic() - begun
+    result |= {"seconds": session.elapsed(), "seconds_by": dict(session.seconds)}
+    run.write(status="done", finished=now(), result=result)
+
+
+def choose(at: Progress, *, averaged: bool) -> tuple[int, str]:
+    """The step and which weights of it: the best on val (ties by loss, then the later); without val the last."""
+    found = best(at.scores)
+    if found is not None:
+        return found.step, found.weights
+    return at.step, "ema" if averaged else "raw"
+
+
+def load_into(model: torch.nn.Module, tensors: dict[str, Any]) -> None:
+    """Put named arrays into a model."""
+    model.load_state_dict({n: torch.from_numpy(np.asarray(a)) for n, a in tensors.items()}, strict=True)
+
+
+def _checkpoint(run: Run, step: int, at: Progress) -> Loaded:
+    """The checkpoint of the chosen step; the newest whole one when the disk had refused that one."""
+    wanted = run.checkpoints / checkpoint.name_of(step, at.attempt)
+    try:
+        return checkpoint.read(wanted)
+    except ValueError:
+        run.log(f"the checkpoint of the best step {step} is not there; the newest is taken")
+        newest = checkpoint.newest(run.checkpoints).newest
+        assert newest is not None
+        return newest
+
+
+def thumbnails(prepared: Prepared) -> Callable[[int], NDArray[np.uint8]]:
+    """A function that gives the preprocessed image (h, w, c) of a sample of val or test."""
+
+    def image(row: int) -> NDArray[np.uint8]:
+        pack = prepared.scored[Split(int(prepared.samples.splits[row]))]
+        return pack.image(row)
+
+    return image

@@ -1,0 +1,105 @@
+"""`eyas evaluate` and `eyas predict`: a finished run against images it may never have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyas.data import pack as packs
+from eyas.data import source
+from eyas.data.samples import Samples, Split
+from eyas.engines.engine import softmax
+from eyas.errors import DataError
+from eyas.evaluation import metrics
+from eyas.flows.classifier import RUNS, Classifier, load
+from eyas.flows.prepare import Progress, Request, prepare, quiet
+from eyas.flows.scoring import logits_of
+from eyas.machine import cache_dir, look
+
+
+def predict(target: str, files: Sequence[str], *, top: int = 5, root: Path = RUNS) -> Iterator[dict[str, Any]]:
+    """One document per file, in order: `{path, label, probability, top}` or `{path, error: {code, message}}`."""
+    classifier = load(target, root=root)
+    for answer in classifier.stream(files, top=top):
+        yield answer.to_dict()
+
+
+def evaluate(
+    target: str, data: str | None = None, *, split: str | None = None, root: Path = RUNS, progress: Progress = quiet
+) -> dict[str, Any]:
+    """Scores of a run on a split of its own data, or on other images with the same classes.
+
+    Without `data` the split is `test` when the run has one, else `val`. Every image goes the way from bytes that
+    prediction takes. Gives `split n accuracy interval top5 loss ece per_class …`; raises DataError EY-D202, EY-D203.
+    """
+    classifier = load(target, root=root)
+    if data is None:
+        return _own(classifier, split, progress)
+    samples = _matched(source.find(data), classifier)
+    wanted = _wanted(samples, split)
+    rows = samples.rows(wanted) if wanted is not None else np.arange(len(samples), dtype=np.int64)
+    pack = packs.build(
+        samples,
+        rows,
+        program=classifier.preprocess,
+        cache=cache_dir(),
+        workers=look().cores,
+        progress=lambda a, b: progress("pack-scored", a, b),
+    )
+    rows = np.array([r for r in rows if int(r) not in pack.bad], np.int64)
+    images = pack.uniform
+    assert images is not None
+    slots = pack.slots(rows)
+    logits = np.concatenate([classifier.engine.logits(images[slots[a : a + 4096]]) for a in range(0, len(slots), 4096)])
+    found = metrics.summary(softmax(logits), samples.labels[rows].astype(np.int64)).to_dict(classifier.classes)
+    return {"split": wanted.name.lower() if wanted else "all", "bad": len(pack.bad), **found}
+
+
+def _own(classifier: Classifier, split: str | None, progress: Progress) -> dict[str, Any]:
+    document = classifier.run.document
+    has = document["data"]["splits"]
+    name = split or ("test" if "test" in has else "val")
+    if name not in has:
+        raise DataError("EY-D202", split=name, path=classifier.run.path, allowed=", ".join(has))
+    told = document["request"]
+    request = Request(**{**told, "splits": classifier.run.path / "splits.csv"})
+    pre = classifier.preprocess
+    prepared = prepare(
+        request,
+        look(),
+        workers=look().cores,
+        declared_size=(pre.height, pre.width, pre.channels),
+        preprocess=pre,
+        progress=progress,
+    )
+    wanted = Split[name.upper()]
+    rows = prepared.rows(wanted)
+    probabilities = softmax(logits_of(classifier.engine, prepared, wanted))
+    found = metrics.summary(probabilities, prepared.samples.labels[rows].astype(np.int64)).to_dict(classifier.classes)
+    return {"split": name, "bad": len(prepared.bad), **found}
+
+
+def _matched(samples: Samples, classifier: Classifier) -> Samples:
+    """The samples with labels in the run's order of classes, matched by name."""
+    unknown = [c for c in samples.classes if c not in classifier.classes]
+    if unknown:
+        raise DataError("EY-D203", got=", ".join(unknown[:5]), allowed=", ".join(classifier.classes[:20]))
+    to = np.array([classifier.classes.index(c) for c in samples.classes], np.int32)
+    return Samples(
+        samples.source, classifier.classes, to[samples.labels], samples.splits, samples.layout, root=samples.root
+    )
+
+
+def _wanted(samples: Samples, split: str | None) -> Split | None:
+    """The split to score: what was asked, else test when the data has one, else everything."""
+    present = {Split(int(s)) for s in np.unique(samples.splits)}
+    if split is not None:
+        wanted = Split[split.upper()]
+        if wanted not in present:
+            named = ", ".join(s.name.lower() for s in sorted(present) if s is not Split.NONE) or "-"
+            raise DataError("EY-D202", split=split, path=samples.root, allowed=named)
+        return wanted
+    return Split.TEST if Split.TEST in present else None

@@ -1,0 +1,262 @@
+"""One process's work on a run: builds the state, resumes it, drives the loop, keeps the books of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from eyas.data.order import Shuffled
+from eyas.data.samples import Split
+from eyas.data.stream import Stream
+from eyas.engines.eager import Eager
+from eyas.errors.messages import say
+from eyas.flows.numerics import numerics_of
+from eyas.flows.opening import load_newest, promise
+from eyas.flows.prepare import Prepared
+from eyas.flows.scoring import logits_of, mean_loss
+from eyas.hardware.plan import Plan
+from eyas.hardware.replicas import One
+from eyas.models import catalog
+from eyas.observe.console import Reporter
+from eyas.observe.jsonl import EventLog, MetricsTable
+from eyas.training import checkpoint
+from eyas.training.budget import UNKNOWN, TimeBudget
+from eyas.training.events import Decided, Evaluated, Recovered, Saved, Stopped
+from eyas.training.feed import StreamFeed
+from eyas.training.loop import Hooks, start
+from eyas.training.loop import train as training_loop
+from eyas.training.progress import Progress, Score
+from eyas.training.recipe import Recipe
+from eyas.training.run import Run, now
+from eyas.training.saving import Saver
+from eyas.training.signals import asked_to_leave
+from eyas.training.state import State, make_optimizer, twin
+from eyas.training.step import supervised
+from eyas.training.stopping import best
+
+EVALUATION_BATCH = 256
+
+
+class Session:
+    """One process's work on a run: builds the state, resumes it, drives the loop, keeps the books."""
+
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        plan: Plan,
+        prepared: Prepared,
+        spec: catalog.Spec,
+        reporter: Reporter,
+        seconds: dict[str, float],
+        save_every: float | None,
+    ) -> None:
+        self.run = run
+        self.recipe = recipe
+        self.plan = plan
+        self.prepared = prepared
+        self.reporter = reporter
+        self.spec = spec
+        self.seconds = seconds
+        self.save_every = save_every
+        self.device = torch.device(plan.text("device"))
+        self.autocast = torch.bfloat16 if plan.text("precision") == "bf16" else None
+        self.started = time.monotonic() - sum(seconds.values())
+        self.spent_before = 0.0
+        self.images = 0
+        self.evaluation_s = 0.0
+        torch.set_num_threads(plan.whole("threads"))
+
+    # ---- what the run is made of --------------------------------------------------------------------------------
+
+    def inputs(self) -> catalog.Inputs:
+        """What the net is built for."""
+        pre = self.prepared.preprocess
+        return catalog.Inputs(
+            len(self.prepared.samples.classes), pre.height, pre.width, pre.channels, pre.mean, pre.std
+        )
+
+    def new_state(self, stream: Stream) -> State:
+        """Model with its first weights, optimiser, and the average when the recipe has one."""
+        model = catalog.build(self.spec, self.inputs(), arguments=self.recipe.model_args, seed=self.recipe.seed)
+        prepare_on = getattr(model, "prepare", None)
+        if prepare_on is not None:  # a first layer made from the data, like whitening
+            prepare_on(torch.from_numpy(stream.batch(0, min(4096, stream.epoch_size)).images))
+        model.to(self.device)
+        optimizer = make_optimizer(self.recipe.optimizer, model)
+        return State(model, optimizer, twin(model) if self.recipe.ema > 0 else None)
+
+    def stream(self) -> Stream:
+        """The endless augmented training data."""
+        prepared, recipe = self.prepared, self.recipe
+        rows = prepared.rows(Split.TRAIN)
+        return Stream(
+            pack=prepared.train,
+            rows=rows,
+            labels=prepared.samples.labels,
+            order=Shuffled(len(rows), recipe.seed),
+            augment=recipe.augment,
+            seed=recipe.seed,
+            height=prepared.preprocess.height,
+            width=prepared.preprocess.width,
+            weights=prepared.samples.weights,
+        )
+
+    def engine(self, model: torch.nn.Module | None = None, *, autocast: torch.dtype | None = None) -> Eager:
+        """An engine for `model`, or for a new net whose weights are still to be loaded."""
+        if model is None:
+            model = catalog.build(self.spec, self.inputs(), arguments=self.recipe.model_args, seed=0).to(self.device)
+        return Eager(model, batch=EVALUATION_BATCH, autocast=autocast)
+
+    # ---- training -----------------------------------------------------------------------------------------------
+
+    def train(self) -> Stopped:
+        """Train from the newest checkpoint, or from the beginning, to the end of the run or until asked to leave."""
+        run, recipe, reporter = self.run, self.recipe, self.reporter
+        checkpoint.sweep(run.checkpoints)
+        stream = self.stream()
+        state = self.new_state(stream)
+        numerics = numerics_of(self.plan)
+        at = start(recipe, stream.epoch_size, steps=UNKNOWN)
+        events, metrics = EventLog(run.path / "events.jsonl"), MetricsTable(run.path / "metrics.csv")
+        with events, metrics:
+            at = self._resume(state, at, numerics, (events, metrics))
+
+            def small(state: State, at: Progress) -> dict[str, Any]:
+                lengths = events.lengths() | metrics.lengths()
+                elapsed = self.elapsed()
+                return {"progress": asdict(at), "state": state.small(), "lengths": lengths, "elapsed_s": elapsed}
+
+            saver = Saver(
+                run.checkpoints,
+                fingerprints={"intent": run.document["intent"], "numerics": numerics},
+                small=small,
+                every_s=self.save_every,
+            )
+            saver.best = self._best_checkpoint(at)
+            feed = StreamFeed(stream, device=self.device, depth=self.plan.whole("prefetch"))
+            replicas = One(parts=self.plan.whole("parts"), seed=recipe.seed, device=self.device)
+            part_step = supervised(recipe, autocast=self.autocast)
+            stopped: Stopped | None = None
+            begun = time.monotonic()
+            first = at.position
+            try:
+                with asked_to_leave() as leave:
+                    hooks = self._hooks(saver, leave)
+                    loop = training_loop(
+                        state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks
+                    )
+                    with closing(loop):
+                        for event in loop:
+                            events(event)
+                            metrics(event)
+                            reporter(event)
+                            self._log(event)
+                            if isinstance(event, Stopped):
+                                stopped = event
+                    for saved in saver.drain():
+                        events(saved)
+                        reporter(saved)
+            finally:
+                feed.close()
+                reporter.close()
+            assert stopped is not None
+            total = time.monotonic() - begun
+            self.images = stopped.at.position - first
+            self.seconds |= {"wait": feed.waited_s, "save": saver.stall_s}
+            self.seconds["train"] = total - feed.waited_s - saver.stall_s - self.seconds.get("evaluate", 0.0)
+        return stopped
+
+    def elapsed(self) -> float:
+        """Seconds that this run has taken, those of earlier processes included."""
+        return self.spent_before + time.monotonic() - self.started
+
+    def rates(self) -> dict[str, float]:
+        """`images_per_second` of training alone, and the `loader_tax`: the share of that time spent waiting for data."""
+        stepping = self.seconds["train"] + self.seconds["wait"]
+        tax = self.seconds["wait"] / stepping if stepping > 0 else 0.0
+        return {"images_per_second": self.images / stepping if stepping > 0 else 0.0, "loader_tax": tax}
+
+    def _resume(
+        self, state: State, at: Progress, numerics: Mapping[str, Any], files: tuple[EventLog, MetricsTable]
+    ) -> Progress:
+        """Put back the newest whole checkpoint, and cut events and metrics back to it."""
+        loaded, damaged = load_newest(self.run)
+        for name, why in damaged:
+            self.reporter.warn("run.damaged", name=name, why=why)
+            self.run.log(f"damaged checkpoint {name} passed over: {why}")
+        if loaded is None:
+            for file in files:
+                file.truncate_to({"events.jsonl": 0})
+            return at
+        tensors = {f: {n: torch.from_numpy(a) for n, a in named.items()} for f, named in loaded.tensors.items()}
+        state.load(tensors)
+        state.load_small(loaded.state["state"])
+        for file in files:
+            file.truncate_to(loaded.state["lengths"])
+        self.spent_before = float(loaded.state["elapsed_s"])
+        told = dict(loaded.state["progress"])
+        told["scores"] = tuple(Score(**s) for s in told["scores"])
+        at = Progress(**told) if self.recipe.epochs is None else replace(Progress(**told), steps=at.steps)
+        kept, changed = promise(loaded.fingerprints["numerics"], numerics)
+        self._say_resumed(at, kept, changed)
+        resumes = [*self.run.document.get("resumes", []), {"step": at.step, "promise": kept, "when": now()}]
+        self.run.write(resumes=resumes)
+        return at
+
+    def _say_resumed(self, at: Progress, kept: str, changed: list[str]) -> None:
+        self.reporter.note(say(f"run.resumed.{kept}", step=at.step, epoch=f"{at.epoch:.1f}"))
+        for line in changed:
+            self.reporter.note(f"  {line}")
+
+    @staticmethod
+    def _best_checkpoint(at: Progress) -> str | None:
+        found = best(at.scores)
+        return checkpoint.name_of(found.step, at.attempt) if found else None
+
+    def _hooks(self, saver: Saver, leave: Callable[[], str | None]) -> Hooks:
+        prepared, recipe = self.prepared, self.recipe
+        val = prepared.rows(Split.VAL)
+
+        def evaluate(state: State, at: Progress, weights: str) -> Score:
+            begun = time.monotonic()
+            model = state.model if weights == "raw" else state.average
+            logits = logits_of(self.engine(model, autocast=self.autocast), prepared, Split.VAL)
+            labels = prepared.samples.labels[val]
+            correct = int((logits.argmax(1) == labels).sum())
+            loss = mean_loss(logits, labels)
+            self.evaluation_s = time.monotonic() - begun
+            self.seconds["evaluate"] = self.seconds.get("evaluate", 0.0) + self.evaluation_s
+            return Score(at.step, "val", weights, len(val), correct, loss)
+
+        def save(state: State, at: Progress, best: bool) -> Iterator[Saved]:
+            return saver.save(state, at, best)
+
+        budget: Callable[[Progress], Decided | None] = lambda at: None  # noqa: E731 - one line says it best
+        if recipe.time_s is not None and recipe.epochs is None:
+            budget = TimeBudget(
+                recipe.time_s,
+                spent=self.elapsed,
+                reserve=lambda: 1.0 + 3 * self.evaluation_s,  # the last scoring of both weights, and the predictions
+                recorded=self.run.decisions(),
+                write=self.run.decide,
+            )
+        return Hooks(evaluate if len(val) else None, save, saver.due, budget, leave)
+
+    def _log(self, event: object) -> None:
+        match event:
+            case Evaluated(at, score, train_loss, _, _):
+                self.run.log(f"step {at.step} {score.split} accuracy {score.accuracy:.4f} train loss {train_loss:.4f}")
+            case Recovered(at, what, detail):
+                self.run.log(f"step {at.step} {what}: {detail}")
+            case Saved(at, path, _, _, ok, reason) if not ok:
+                self.run.log(f"step {at.step} checkpoint {path} was dropped: {reason}")
+            case Stopped(at, reason):
+                self.run.log(f"step {at.step} stopped: {reason}")
+            case _:
+                pass

@@ -1,0 +1,49 @@
+"""`eyas show DATA`: a grid of augmented training images with their labels: the first thing to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eyas.data.order import Shuffled
+from eyas.data.samples import Split
+from eyas.data.stream import Stream
+from eyas.evaluation.figures import sample_grid
+from eyas.evaluation.predictions import replace_file
+from eyas.flows.prepare import Progress, prepare, quiet
+from eyas.flows.recipes import Found, recipe_for
+from eyas.flows.request import request_of
+from eyas.flows.settings import Settings
+from eyas.machine import look
+from eyas.models import catalog
+
+
+def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress: Progress = quiet) -> Path:
+    """Write a PNG of the first `count` images that training would see, augmented, with their labels."""
+    machine = look()
+    spec = catalog.find(settings.model or catalog.DEFAULT)
+    prepared = prepare(
+        request_of(data, settings),
+        machine,
+        workers=settings.workers or machine.cores,
+        declared_size=spec.fixed,
+        smallest=spec.smallest,
+        progress=progress,
+    )
+    pre = prepared.preprocess
+    rows = prepared.rows(Split.TRAIN)
+    found = Found(train=len(rows), channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width))
+    recipe = recipe_for(settings, spec.name, found)
+    stream = Stream(
+        pack=prepared.train,
+        rows=rows,
+        labels=prepared.samples.labels,
+        order=Shuffled(len(rows), recipe.seed),
+        augment=recipe.augment,
+        seed=recipe.seed,
+        height=pre.height,
+        width=pre.width,
+    )
+    batch = stream.batch(0, count)
+    names = [prepared.samples.classes[label] for label in batch.labels]
+    replace_file(out, sample_grid(batch.images, names))
+    return out

@@ -1,0 +1,134 @@
+"""Plan: how to do it here. Every entry is a value with the reason for it; nobody is asked.
+
+`decide` is pure: a machine and a few facts in, choices out, so it can be tested for machines that are not at hand. A
+resumed run takes its Plan over verbatim, unless this machine forbids an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eyas.machine import Machine
+
+Value = str | int | float | bool
+
+YOU_SAID_SO = "you said so"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decided thing: `precision = bf16`, because …"""
+
+    name: str
+    value: Value
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All choices of one run on one machine, in the order in which they are shown."""
+
+    choices: tuple[Choice, ...]
+
+    def __getitem__(self, name: str) -> Value:
+        for choice in self.choices:
+            if choice.name == name:
+                return choice.value
+        raise KeyError(name)
+
+    def text(self, name: str) -> str:
+        """The value of a choice that is a word."""
+        return str(self[name])
+
+    def whole(self, name: str) -> int:
+        """The value of a choice that is a whole number."""
+        return int(self[name])
+
+    def to_list(self) -> list[dict[str, Value]]:
+        """`[{name, value, reason}]`, as it stands in `run.json`."""
+        return [{"name": c.name, "value": c.value, "reason": c.reason} for c in self.choices]
+
+
+def from_list(told: Iterable[dict[str, Value]]) -> Plan:
+    """The Plan that `to_list` wrote."""
+    return Plan(tuple(Choice(str(c["name"]), c["value"], str(c["reason"])) for c in told))
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user laid down; None leaves it to the Plan."""
+
+    device: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    workers: int | None = None
+    parts: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the Plan must know of the work."""
+
+    pixels: int
+    """Height times width of a training image."""
+    per_image_resampling: bool
+    """Whether each image is resampled on the host (random resized crop, rotation): milliseconds, not microseconds."""
+    batch_size: int
+    cuda: bool
+    """Whether torch sees a CUDA device."""
+
+
+def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
+    """The Plan for a job on a machine; wishes override with the reason "you said so"."""
+    device = _wish("device", wishes.device) or _device(job)
+    on_cpu = device.value == "cpu"
+    threads = _wish("threads", wishes.threads) or _threads(machine)
+    return Plan(
+        (
+            device,
+            _wish("precision", wishes.precision) or _precision(machine, on_cpu=on_cpu),
+            Choice("memory_format", "channels_last", "images arrive as N,H,W,C: no copy, and the kernels prefer it"),
+            threads,
+            _wish("parts", wishes.parts) or Choice("parts", 1, "memory allows the whole batch at once"),
+            _wish("workers", wishes.workers) or Choice("workers", machine.cores, "one packing process per free core"),
+            _feeding(job),
+        )
+    )
+
+
+def _wish(name: str, value: Value | None) -> Choice | None:
+    return None if value is None else Choice(name, value, YOU_SAID_SO)
+
+
+def _device(job: Job) -> Choice:
+    if job.cuda:
+        return Choice("device", "cuda", "torch sees a CUDA device")
+    return Choice("device", "cpu", "torch sees no accelerator")
+
+
+def _precision(machine: Machine, *, on_cpu: bool) -> Choice:
+    if not on_cpu:
+        return Choice("precision", "bf16", "tensor cores; weights and statistics stay fp32")
+    for flag, what in (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX-512 BF16")):
+        if flag in machine.isa:
+            return Choice("precision", "bf16", f"{what} on this CPU; weights and statistics stay fp32")
+    return Choice("precision", "fp32", "this CPU has no bf16 arithmetic: emulating it is slower than fp32")
+
+
+def _threads(machine: Machine) -> Choice:
+    return Choice("threads", machine.cores, f"{machine.cores} cores are free to us (affinity and cgroup)")
+
+
+def _feeding(job: Job) -> Choice:
+    if job.per_image_resampling or job.pixels > 64 * 64:
+        return Choice("prefetch", 1, "images are resampled one by one: a thread makes the next batch meanwhile")
+    return Choice("prefetch", 0, "making a batch of small images costs less than handing it to a thread")
+
+
+def changes(old: Plan, new: Plan) -> list[str]:
+    """What differs between two Plans, as `name old -> new`; decides whether a resume stays bitwise."""
+    before = {c.name: c.value for c in old.choices}
+    after = {c.name: c.value for c in new.choices}
+    names = [n for n in before | after if before.get(n) != after.get(n)]
+    return [f"{n} {before.get(n)} -> {after.get(n)}" for n in names]

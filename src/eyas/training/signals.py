@@ -1,0 +1,32 @@
+"""SIGTERM and SIGINT during training: the first one asks the loop to save and leave, a second one leaves at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+REASONS = {signal.SIGTERM: "sigterm", signal.SIGINT: "sigint"}
+
+
+@contextlib.contextmanager
+def asked_to_leave() -> Iterator[Callable[[], str | None]]:
+    """Gives a function that says `sigterm`, `sigint` or None. Off the main thread signals are left to whoever has them."""
+    reason: list[str] = []
+
+    def take(number: int, frame: FrameType | None) -> None:
+        if reason:
+            os._exit(128 + number)
+        reason.append(REASONS[signal.Signals(number)])
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, take) for number in REASONS}
+    try:
+        yield lambda: reason[0] if reason else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
