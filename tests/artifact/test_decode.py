@@ -375,6 +375,38 @@ def test_cmyk_is_converted_and_not_inverted():
         np.testing.assert_allclose(got[8, column * 16 + 8], colour, atol=3)
 
 
+def cmyk_profile() -> bytes:
+    """A small ICC v2 table profile in which black ink alone counts."""
+    corners = [(30 if key else 100, 128, 128) for _ in range(8) for key in (0, 1)]  # L*, a*, b*; the last ink is black
+    ramp = bytes(range(256))
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    table = bytes(round(v * 255 / 100) if i == 0 else v for corner in corners for i, v in enumerate(corner))
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + matrix + ramp * 4 + table + ramp * 3
+    name = b"desc" + bytes(4) + struct.pack(">I", 5) + b"inks\0" + bytes(78 + 1)
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    tags, at, table, body = [(b"A2B0", lut), (b"desc", name), (b"wtpt", white)], 128 + 4 + 36, b"", b""
+    for tag, value in tags:
+        value += bytes(-len(value) % 4)
+        table += tag + struct.pack(">II", at + len(body), len(value))
+        body += value
+    head = bytearray(128)
+    head[0:4], head[8:12] = struct.pack(">I", at + len(body)), b"\x02\x40\0\0"
+    head[12:24], head[36:40], head[68:80] = b"prtrCMYKLab ", b"acsp", struct.pack(">3i", 63190, 65536, 54061)
+    return bytes(head) + struct.pack(">I", len(tags)) + table + body
+
+
+def test_cmyk_with_a_profile_is_converted_by_it():
+    profile = cmyk_profile()
+    inks = np.zeros((16, 48, 4), np.uint8)
+    inks[:, 16:32, 3], inks[:, 32:, 0] = 255, 255
+    data = encoded(Image.frombytes("CMYK", (48, 16), inks.tobytes()), "JPEG", quality=100, icc_profile=profile)
+    got = decode(data)
+    np.testing.assert_allclose(got[8, 8], 255, atol=3)
+    np.testing.assert_allclose(got[8, 24], 0, atol=3)  # the darkest that it can print
+    np.testing.assert_allclose(got[8, 40], 255, atol=3)  # cyan does not count in this profile
+    assert inspect(data).notes == ("W05",)
+
+
 def test_cmyk_as_adobe_writes_it():
     # The same inks with Adobe's marker in front: stored inverted, no colour transform.
     data = encoded(smooth(mode="CMYK"), "JPEG")

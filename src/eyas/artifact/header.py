@@ -221,16 +221,15 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg(data: bytes, limits: Limits) -> Header:
-    header: Header | None = None
-    progressive, components, scans, most = False, 0, 0, 1.0
-    orientation, profile = 0, "none"
+    width, height, bits, components, scans = 0, 0, 0, 0, 0
+    progressive, most, orientation = False, 1.0, 0
+    profile: Profile = "none"
     for marker, start, end in _segments(data):
         if marker in _FRAMES and not scans:
             if end - start < 6:
                 raise DecodeError("E04", "a frame header that is too short")
             bits, height, width, components = struct.unpack_from(">BHHB", data, start)
-            width, height = _checked(width, height, limits)
-            header = Header("JPEG", width, height, {1: "L", 4: "CMYK"}.get(components, "RGB"), bits)
+            _checked(width, height, limits)
             progressive = marker in _PROGRESSIVE
             # Very small pictures cost per scan, not per pixel.
             most = limits.max_scan_megapixels / max(width * height / 1e6, 0.05)
@@ -239,19 +238,20 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
         elif marker == 0xE2 and profile == "none" and data[start : start + 12] == b"ICC_PROFILE\0":
             profile = _profile(data[start + 14 : end])
         elif marker == 0xDA:
-            if header is None:
+            if not components:
                 raise DecodeError("E04", "a scan before any frame header")
             scans += 1
             if scans > most:
-                raise DecodeError(
-                    "E06", f"{scans} or more scans of {header.width} x {header.height} pixels; allowed are {int(most)}"
-                )
-            if not progressive and data[start : start + 1] == bytes([components]):
+                raise DecodeError("E06", f"{scans} or more scans of {width} x {height} pixels; allowed are {int(most)}")
+            if not progressive and data[start] == components:
                 break  # one scan holds everything: the decoder reads no other
         # what follows a scan may be tables, further scans, the end
-    if header is None or not scans:
+    if not scans:
         raise DecodeError("E04", "there is no picture in it")
-    return _seen(replace(header, scans=scans, profile=profile), orientation or 1)
+    if orientation >= 5:
+        width, height = height, width
+    mode = {1: "L", 4: "CMYK"}.get(components, "RGB")
+    return Header("JPEG", width, height, mode, bits, orientation or 1, scans, profile=profile)
 
 
 def _png(data: bytes, limits: Limits) -> Header:

@@ -12,7 +12,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import cast, final
 
@@ -97,15 +97,22 @@ def _flags(command: click.Command) -> list[str]:
     return [flag for p in command.params if isinstance(p, click.Option) for flag in (*p.opts, *p.secondary_opts)]
 
 
+def _meant(words: Sequence[str]) -> click.Command:
+    """The verb that these words are for, or the command itself."""
+    group = Eyas()
+    name = next((word for word in words if word in NAMES), "")
+    return group.get_command(click.Context(group), name) or group
+
+
 def _translated(error: click.ClickException, words: Sequence[str]) -> UsageError:
     """Our error for one of Click's, with the option or usage that was probably meant."""
     from eyas.flows.config import closest
 
     ctx = error.ctx if isinstance(error, click.UsageError) else None
-    command = ctx.command if ctx else None
+    command = ctx.command if ctx else _meant(words)  # Click knows no context while it still reads options
     usage = command.usage() if isinstance(command, Verb) else f"eyas VERB [{say('cli.options', lang='en')}]"
     helped = f"eyas {command.name} --help" if isinstance(command, Verb) else "eyas --help"
-    if isinstance(error, click.NoSuchOption) and command is not None:
+    if isinstance(error, click.NoSuchOption):
         # Click reads `-epochs` as a bundle of one-letter options and names only the first that is not there.
         typed = next((word for word in words if word.startswith(error.option_name)), error.option_name)
         typed = typed.split("=", 1)[0]
@@ -118,13 +125,14 @@ def _translated(error: click.ClickException, words: Sequence[str]) -> UsageError
         example = command.examples[0] if isinstance(command, Verb) and command.examples else helped
         name = (error.param.metavar if error.param else None) or str(error.param_hint or "")
         return UsageError("EY-U003", got=" ".join(["eyas", *words]), allowed=f"{usage}  ({name})", next=example)
-    if isinstance(error, click.BadOptionUsage) and command is not None:
+    if isinstance(error, click.BadOptionUsage):
         params = [p for p in command.params if isinstance(p, click.Option)]
         found = next((p for p in params if error.option_name in (*p.opts, *p.secondary_opts)), None)
         if found is not None and not found.is_flag and not found.count:
             allowed = f"{error.option_name} {found.metavar}"
             return UsageError("EY-U004", got=error.option_name, allowed=allowed, next=helped)
-        return UsageError("EY-U006", got=error.format_message(), allowed=error.option_name, next=helped)
+        typed = next((word for word in words if word.startswith(error.option_name)), error.option_name)
+        return UsageError("EY-U006", got=typed, allowed=error.option_name, next=error.option_name)
     return UsageError("EY-U006", got=error.format_message(), allowed=usage, next=helped)
 
 
@@ -211,7 +219,7 @@ def _complete() -> int | None:
 
 
 @contextlib.contextmanager
-def _language(lang: str | None) -> Iterator[None]:
+def _language(lang: str | None) -> Generator[None]:
     """`--lang` for the time of this call: as a variable, so that child processes speak it too."""
     before = os.environ.get("EYAS_LANG")
     if lang is not None:
@@ -262,7 +270,4 @@ def main(words: Sequence[str] | None = None) -> int:
             except Exception as error:
                 return _tell(_crash(error, words), as_json=as_json)
         except ReaderGone:
-            # The interpreter flushes stdout once more at its end and would complain there.
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0

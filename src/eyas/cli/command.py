@@ -65,7 +65,7 @@ class Argument(click.Argument):
 
     def __init__(self, name: str, help: str, required: bool, many: bool) -> None:
         nargs = -1 if many else 1
-        super().__init__([name], required=required, nargs=nargs, type=str, metavar=name.upper(), default=None)
+        super().__init__([name], required=required, nargs=nargs, type=str, metavar=name.upper())
         self.text = say(help)
 
 

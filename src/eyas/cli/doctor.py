@@ -23,6 +23,8 @@ PYTHON = (3, 11)
 #: below this, training a small set already gets tight
 LEAST_MEMORY_BYTES = 2 * 2**30
 LEAST_DISK_BYTES = 2**30
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing looked at. `needed`: without it training does not work; `hint`: what to do, empty when all is well."""

@@ -46,15 +46,23 @@ def summary(document: Mapping[str, Any], out: Out) -> str:
     return "\n".join([str(document["split"]), table(rows, indent="  "), *_classes(document)])
 
 
-def _accuracy(one: dict[str, Any]) -> float:
-    return float(one["accuracy"])
+def _recall(one: dict[str, Any]) -> float:
+    return float(one["recall"])
+
+
+def _class(one: dict[str, Any]) -> str:
+    return percent({"accuracy": one["recall"], "interval": one["interval"], "n": one["support"]})
 
 
 def _classes(document: Mapping[str, Any]) -> list[str]:
     """The five classes that are recognised least often."""
-    classes: list[dict[str, Any]] = [one for one in document.get("per_class") or [] if one["n"]]
-    worst = sorted(classes, key=_accuracy)[:5]
-    return [say("cli.evaluate.worst"), table([(c["label"], percent(c)) for c in worst], indent="  ")] if worst else []
+    classes: list[dict[str, Any]] = [one for one in document.get("per_class") or [] if one["support"]]
+    worst = sorted(classes, key=_recall)[:5]
+    return (
+        [say("cli.evaluate.worst"), table([(str(one["label"]), _class(one)) for one in worst], indent="  ")]
+        if worst
+        else []
+    )
 
 
 def _run(call: Call) -> int:

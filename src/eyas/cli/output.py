@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -86,12 +87,17 @@ def to_json(value: object, *, lines: bool = True) -> str:
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write a line and flush it; ReaderGone when nobody reads any more."""
+    """Write a line and flush it; ReaderGone when nobody reads any more, OSError when the disk is full."""
     try:
         stream.write(text + "\n")
         stream.flush()
-    except BrokenPipeError as error:
-        raise ReaderGone from error
+    except OSError as error:
+        # The interpreter flushes once more at its end and would fail, and complain, a second time.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone from error
+        raise
 
 
 @final

@@ -16,6 +16,7 @@ from eyas.cli.output import to_json
 from eyas.errors import UsageError
 from eyas.errors.messages import printable
 
+
 def command() -> click.Command:
     """The verb."""
     params = [

@@ -30,6 +30,7 @@ def _run(call: Call) -> int:
     from eyas.flows import show
 
     out = Path(call.params["to"] or "eyas-show.png")
-    path = show.show(call.params["data"], resolved.settings, out=out, count=number)
+    with call.out.reporter() as reporter:
+        path = show.show(call.params["data"], resolved.settings, out=out, count=number, progress=reporter.phase)
     call.out.answer({"path": path, "count": number}, str(path) if call.out.quiet else say("cli.show.done", path=path))
     return 0

@@ -15,6 +15,7 @@ from eyas.cli.output import Out
 from eyas.errors.messages import say
 from eyas.flows.config import Resolved, resolve
 
+
 def command() -> click.Command:
     """The verb."""
     params = [

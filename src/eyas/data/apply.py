@@ -87,9 +87,10 @@ def _resized(image: NDArray[np.uint8], box: tuple[float, ...], height: int, widt
     if (h, w) == (height, width) and box == (0, 0, w, h):
         return image
     x0, y0, x1, y1 = box
-    left, top = math.floor(x0), math.floor(y0)
-    right, bottom = min(w, math.ceil(x1)), min(h, math.ceil(y1))
-    # Cut first: only these pixels are copied into Pillow. The filter does not look outside of a box anyway.
+    # Cut first: only these pixels are copied into Pillow. The filter looks that far beyond the box where there is more.
+    beyond_x, beyond_y = max(1.0, (x1 - x0) / width), max(1.0, (y1 - y0) / height)
+    left, top = max(0, math.floor(x0 - beyond_x)), max(0, math.floor(y0 - beyond_y))
+    right, bottom = min(w, math.ceil(x1 + beyond_x)), min(h, math.ceil(y1 + beyond_y))
     part = _pillow(image[top:bottom, left:right])
     inner = (x0 - left, y0 - top, min(x1 - left, right - left), min(y1 - top, bottom - top))
     return _pixels(part.resize((width, height), Image.Resampling.BILINEAR, box=inner))
@@ -113,7 +114,7 @@ def _matrices(
     offset = (boxes[:, :2] + boxes[:, 2:]) / 2 - (matrix @ middle[:, :, None])[:, :, 0]
     corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height]]) + offset[:, :, None]
     bounds = np.concatenate([corners.min(axis=2), corners.max(axis=2)], axis=1)
-    times = np.maximum(1, (stretch.min(axis=1) / scale).astype(np.int64))
+    times = np.maximum(1, (stretch.min(axis=1) / scale + 1e-6).astype(np.int64))
     return matrix, offset, bounds, times
 
 
@@ -153,6 +154,8 @@ def _warped(
 def cropped(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> NDArray[np.uint8]:
     """uint8, same shape: each image reflected by `pad` pixels around and cut at its `shift` (y, x in 0..2 * pad)."""
     n, h, w, c = images.shape
+    if not n:
+        return images
     columns = _reflected(w, pad)
     if 2 * pad < w:  # slices are three times as fast as a lookup
         wide = np.empty((n, h, w + 2 * pad, c), np.uint8)

@@ -25,7 +25,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-import eyas
 from eyas.data.worker import FRAME, RECORD, Bad, unpack_report
 from eyas.errors import DataError, InternalError, StorageError
 
@@ -148,7 +147,7 @@ class Crew:
 
     def _start(self) -> None:
         # -P: a numpy.py in the current folder must not be imported. One thread: the crew is as wide as the machine.
-        home = str(Path(eyas.__file__).parents[1])
+        home = str(Path(__file__).parents[2])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         with self.log.open("ab") as log:

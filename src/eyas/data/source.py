@@ -22,7 +22,6 @@ from eyas.data.layouts.assemble import join, match, take
 from eyas.data.layouts.folders import compile_label, read_folder, refuse_unreadable
 from eyas.data.layouts.names import (
     PICKLE_SUFFIXES,
-    UNREAD_SUFFIXES,
     is_hidden,
     is_image,
     listing,
@@ -33,10 +32,10 @@ from eyas.data.layouts.names import (
 )
 from eyas.data.layouts.scan import Seen
 from eyas.data.layouts.table import TABLE_SUFFIXES, read_table, understands
-from eyas.data.samples import FileSource, Samples, Split
+from eyas.data.samples import Samples, Split
 from eyas.data.split import parse_part
 from eyas.errors import DataError
-from eyas.errors.messages import say
+from eyas.errors.messages import printable, say
 
 __all__ = ["find", "look", "match"]
 
@@ -52,9 +51,9 @@ def find(
 ) -> Samples:
     """Samples of `data`, fit to train on: at least two classes, and none in val or test that train lacks.
 
-    `val` and `test`: a path here adds its samples as that split, matched to the classes by name; `none` and fractions are
-    for `data.split.assign`. `columns` names a table's columns by role, `label_from` is a regular expression with one
-    group or `parent`. Every problem is a DataError that says what to do (EY-D001 to EY-D073).
+    `val` and `test`: a path here adds its samples as that split, matched to the classes by name; `none` and fractions
+    are for `data.split.assign`. `columns` names a table's columns by role, `label_from` is a regular expression with
+    one group or `parent`. Every problem is a DataError that says what to do (EY-D001 to EY-D073).
 
     >>> samples = find("fashion-sample")
     >>> len(samples), samples.classes[0]
@@ -105,7 +104,7 @@ def look(
         raise _missing(Path(data), None)
     seen = Seen()
     found = _file(path, seen, columns) if path.is_file() else _folder(path, seen, label_from, columns, exclude)
-    return replace(found, notes=(*found.notes, *seen.notes()))
+    return replace(found, layout=printable(found.layout), notes=(*found.notes, *seen.notes()))
 
 
 def _known(name: str, *, download: bool) -> Samples:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from eyas.data.layouts.assemble import decode_text
 from eyas.data.layouts.names import listing
-from eyas.data.samples import Samples, Split
+from eyas.data.samples import FileSource, Samples, Split
 from eyas.errors import DataError
 from eyas.errors.messages import say
 
@@ -79,10 +79,14 @@ class SplitReport:
     notes: tuple[str, ...]
 
 
+Part = Literal["none"] | float | Path | None
+"""What `--val` or `--test` says: not given, no such split, a fraction, or samples from elsewhere."""
+
+
 # ---- what was asked ----------------------------------------------------------------------------------------------
 
 
-def parse_part(text: str | None, what: str) -> Literal["none"] | float | Path | None:
+def parse_part(text: str | None, what: str) -> Part:
     """What `--val` or `--test` says: None, "none", a fraction, or a path. A number outside 0..1 is EY-D060.
 
     >>> parse_part("10%", "val"), parse_part("none", "val"), parse_part("photos/val", "val").name
@@ -112,7 +116,7 @@ def parse_part(text: str | None, what: str) -> Literal["none"] | float | Path | 
 def places(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:
     """float64 (n,) in [0, 1): where each key falls for this purpose; equal keys fall on the same place.
 
-    The finaliser of SplitMix64 (Steele, Lea and Flood, 2014, https://doi.org/10.1145/2660193.2660195) over key + purpose.
+    SplitMix64's finaliser (Steele, Lea and Flood, 2014, https://doi.org/10.1145/2660193.2660195) over key and purpose.
     """
     salt = np.frombuffer(purpose.encode().ljust(8, b"\0")[:8], "<u8")
     with np.errstate(over="ignore"):
@@ -132,28 +136,35 @@ class Units:
     keys: NDArray[np.uint64]
 
 
-def units(hashes: NDArray[np.uint8], groups: NDArray[np.int64] | None) -> Units:
-    """Samples joined by equal bytes and by equal group (-1 = in no group), transitively."""
+def units(hashes: NDArray[np.uint8], groups: NDArray[np.int64] | None, good: NDArray[np.bool_]) -> Units:
+    """Samples joined by equal bytes and by equal group (-1 = in no group), transitively; unreadable ones stay alone."""
+    n = len(hashes)
     content = _content_numbers(hashes)
+    content[~good] = n + np.flatnonzero(~good)
     keys = np.ascontiguousarray(hashes[:, :8]).view("<u8")[:, 0].astype(np.uint64)
-    if groups is None or not (groups >= 0).any():
+    grouped = np.zeros(n, bool) if groups is None else (groups >= 0) & good
+    if groups is None or not grouped.any():
         of = content
     else:
-        _, named = np.unique(groups, return_inverse=True)
-        # samples without a group are alone in theirs
-        group = np.where(groups >= 0, named, named.max() + 1 + np.arange(len(groups)))
-        keys = np.where(groups >= 0, groups.astype(np.uint64) ^ np.uint64(0x67726F7570), keys)
-        of = np.arange(len(groups))
+        _, group = np.unique(np.where(grouped, groups, -1 - np.arange(n)), return_inverse=True)
+        _, same = np.unique(content, return_inverse=True)
+        of = np.arange(n)
         while True:  # the smallest number spreads along both kinds of ties until nothing changes
             before = of
-            for ties in (content, group):
-                least = np.full(ties.max() + 1, len(of))
+            for ties in (same, group):
+                least = np.full(n, n)
                 np.minimum.at(least, ties, of)
                 of = least[ties]
             if (of == before).all():
                 break
     _, of = np.unique(of, return_inverse=True)
-    least_key = np.full(of.max() + 1 if len(of) else 0, np.iinfo(np.uint64).max, np.uint64)
+    if groups is not None and grouped.any():
+        # where there is a group its name decides alone: a copy that turns up outside it must not move the others
+        named = np.zeros(int(of.max()) + 1, bool)
+        named[of[grouped]] = True
+        keys = np.where(grouped, groups.astype(np.uint64) ^ np.uint64(0x67726F7570), keys)
+        keys = np.where(named[of] & ~grouped, np.iinfo(np.uint64).max, keys)
+    least_key = np.full(int(of.max()) + 1 if n else 0, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least_key, of, keys)
     return Units(of.astype(np.int64), least_key)
 
@@ -199,9 +210,8 @@ def write_splits(path: Path, samples: Samples, splits: NDArray[np.uint8], hashes
 class Memory:
     """Where samples were in an earlier split, by content and by name."""
 
-    by_both: dict[tuple[str, bytes], Split]
     by_hash: dict[bytes, Split]
-    by_path: dict[str, Split]
+    by_path: dict[str, tuple[bytes, Split]]
 
 
 def read_splits(path: Path) -> Memory:
@@ -212,7 +222,7 @@ def read_splits(path: Path) -> Memory:
         raise DataError("EY-D064", path=path, line=0, reason=error.strerror or error) from error
     reader = csv.reader(io.StringIO(text, newline=""))
     names = {name: split for split, name in _NAMES.items()}
-    memory = Memory({}, {}, {})
+    memory = Memory({}, {})
     try:
         header = next(reader, [])
         at = {name: header.index(name) for name in _COLUMNS if name in header}
@@ -234,10 +244,8 @@ def read_splits(path: Path) -> Memory:
                 reason = say("splits_hash", got=cells[at["hash"]])
                 raise DataError("EY-D064", path=path, line=reader.line_num, reason=reason) from None
             if split is not Split.NONE:
-                name = cells[at["path"]]
-                memory.by_both[name, content] = split
                 memory.by_hash.setdefault(content, split)
-                memory.by_path.setdefault(name, split)
+                memory.by_path[cells[at["path"]]] = (content, split)
     except csv.Error as error:
         raise DataError("EY-D064", path=path, line=reader.line_num, reason=error) from error
     return memory
@@ -250,15 +258,17 @@ def inherit(memory: Path, samples: Samples, hashes: NDArray[np.uint8]) -> NDArra
     edited photo). Raw arrays have no names of their own and are known by bytes alone.
     """
     known = read_splits(memory)
-    content = [hashes[row].tobytes() for row in range(len(samples))]
-    has_names = bool(getattr(samples.source, "names", ()))
+    has_names = isinstance(samples.source, FileSource)
     out = np.zeros(len(samples), np.uint8)
-    for row, digest in enumerate(content):
-        name = samples.source.name(row)
-        split = known.by_both.get((name, digest)) or known.by_hash.get(digest)
-        if split is None and has_names:
-            split = known.by_path.get(name)
-        out[row] = split or Split.NONE
+    for row in range(len(samples)):
+        digest = hashes[row].tobytes()
+        content, split = known.by_path.get(samples.source.name(row), (b"", Split.NONE))
+        if content == digest:
+            out[row] = split
+        elif digest in known.by_hash:
+            out[row] = known.by_hash[digest]
+        elif has_names:
+            out[row] = split
     return out
 
 
@@ -276,9 +286,9 @@ def assign(
 ) -> tuple[NDArray[np.uint8], SplitReport]:
     """uint8 (n,) of Split for every sample, and what there is to know about it.
 
-    `hashes` uint8 (n, 16): a hash of each sample's bytes (of its pixels for arrays). `val` and `test`: None, "none", or a
-    fraction; a path has been joined by `source.find` and is a declared split here. `bad`: rows that cannot be read; they
-    get NONE and count for nothing. `memory`: an earlier `splits.csv`.
+    `hashes` uint8 (n, 16): a hash of each sample's bytes (of its pixels for arrays). `val` and `test`: None, "none" or
+    a fraction; a path has been joined by `source.find` and is a declared split here. `bad`: rows that cannot be read;
+    they get NONE and count for nothing. `memory`: an earlier `splits.csv`.
 
     Raises EY-D060, EY-D061 (a fraction for a split that the data declares), EY-D064, EY-D065 (nothing to train on).
     """
@@ -288,7 +298,7 @@ def assign(
     good = np.ones(n, bool)
     if bad is not None:
         good[np.asarray(bad, np.int64)] = False
-    asked = {Split.VAL: parse_part(val, "val"), Split.TEST: parse_part(test, "test")}
+    asked: dict[Split, Part] = {Split.VAL: parse_part(val, "val"), Split.TEST: parse_part(test, "test")}
     declared = {split: bool((samples.splits == split).any()) for split in asked}
     notes: list[str] = []
     for split, part in asked.items():
@@ -309,12 +319,15 @@ def assign(
     out[~good | unused] = Split.NONE
 
     fractions = {split: _fraction(part, split, declared[split]) for split, part in asked.items()}
-    together = units(hashes, samples.groups)
+    together = units(hashes, samples.groups, good)
     remembered = np.zeros(n, np.uint8)
     if memory is not None:
         remembered = inherit(memory, samples, hashes)
         remembered[~pool] = Split.NONE
         if asked[Split.VAL] == "none" or declared[Split.VAL]:
+            moved = int((remembered == Split.VAL).sum())
+            if moved:
+                notes.append(say("split_val_trains", n=moved))
             remembered[remembered == Split.VAL] = Split.TRAIN
         out[remembered > 0] = remembered[remembered > 0]
     bridges = _divide(out, pool, remembered, together, samples.labels, len(samples.classes), fractions)
@@ -333,7 +346,7 @@ def assign(
     return out, report
 
 
-def _fraction(part: Literal["none"] | float | Path | None, split: Split, declared: bool) -> float:
+def _fraction(part: Part, split: Split, declared: bool) -> float:
     if isinstance(part, float):
         return part
     if part is None and split is Split.VAL and not declared:
@@ -364,10 +377,22 @@ def _divide(
     side[old] = votes.argmax(axis=0)[old].astype(np.uint8) + 1
     new = pool & (remembered == Split.NONE)
     out[new] = side[together.of[new]]
-    for split in (Split.TEST, Split.VAL):
+    for split in (Split.VAL, Split.TEST):
         if fractions[split]:
-            _fill_small_classes(out, new, ~old, together, labels, classes, split)
+            _fill_small_classes(out, new, np.logical_not(old), together, labels, classes, split)
     return int(((votes > 0).sum(axis=0) > 1).sum())
+
+
+@final
+class _Index:
+    """The rows of each number in a column, without a pass over all rows for each."""
+
+    def __init__(self, numbers: NDArray[np.integer], count: int) -> None:
+        self._rows = np.argsort(numbers, kind="stable")
+        self._ends = np.cumsum(np.bincount(numbers, minlength=count))
+
+    def rows(self, number: int | np.integer) -> NDArray[np.int64]:
+        return self._rows[self._ends[number - 1] if number else 0 : self._ends[number]]
 
 
 def _fill_small_classes(
@@ -380,29 +405,37 @@ def _fill_small_classes(
     split: Split,
 ) -> None:
     """Moves single units so that each class with two units or more has some in train and, if it can, in `split`."""
-    order = places(together.keys, _NAMES[split])
+    place = places(together.keys, _NAMES[split])
+    by_label = by_unit = None
     for wanted, other in ((Split.TRAIN, split), (split, Split.TRAIN)):
         has = np.bincount(labels[out == wanted], minlength=classes)
-        could = np.bincount(labels[(out == other) & new], minlength=classes)
-        for label in np.flatnonzero((has == 0) & (could > 0)):
-            if (labels[out == wanted] == label).any():
+        left = np.bincount(labels[out == other], minlength=classes)
+        for label in np.flatnonzero((has == 0) & (left > 0)):
+            if has[label]:
                 continue  # a unit with several classes, moved for another one, has served this one too
-            rows = np.flatnonzero((labels == label) & new & (out == other) & free[together.of])
+            if by_label is None or by_unit is None:
+                by_label, by_unit = _Index(labels, classes), _Index(together.of, len(together.keys))
+            rows = by_label.rows(label)
+            rows = rows[new[rows] & (out[rows] == other) & free[together.of[rows]]]
             candidates = np.unique(together.of[rows])
-            # towards train the unit farthest from the edge of the split, away from it the nearest
-            sign = 1 if wanted == split else -1
-            for unit in candidates[np.argsort(sign * order[candidates], kind="stable")]:
-                members = np.flatnonzero((together.of == unit) & new & (out == other))
-                touched = np.unique(labels[members])
-                left = out == other
-                left[members] = False
-                if all((labels[left] == c).any() for c in touched):
-                    out[members] = wanted
+            # the unit nearest to the edge of the split: last out of it, first into it
+            order = np.argsort(place[candidates], kind="stable")[:: 1 if wanted == split else -1]
+            moved: list[NDArray[np.int64]] = []
+            for unit in candidates[order]:
+                members = by_unit.rows(unit)
+                members = members[new[members] & (out[members] == other)]
+                touched, count = np.unique(labels[members], return_counts=True)
+                if (left[touched] > count).all():
+                    moved = [members]
                     break
-            else:
-                # a class whose units all hang on others, or a single one: it trains
-                if wanted == Split.TRAIN and len(candidates):
-                    out[np.isin(together.of, candidates) & new & (out == other)] = Split.TRAIN
+            if (
+                not moved and wanted == Split.TRAIN
+            ):  # nothing can be spared: what cannot be learned need not be measured
+                moved = [m[new[m] & (out[m] == other)] for m in map(by_unit.rows, candidates)]
+            for members in moved:
+                out[members] = wanted
+                np.add.at(has, labels[members], 1)
+                np.subtract.at(left, labels[members], 1)
 
 
 def _report(
@@ -410,7 +443,7 @@ def _report(
     hashes: NDArray[np.uint8],
     out: NDArray[np.uint8],
     good: NDArray[np.bool_],
-    asked: dict[Split, Literal["none"] | float | Path | None],
+    asked: dict[Split, Part],
     declared: dict[Split, bool],
     fractions: dict[Split, float],
     remembered: NDArray[np.uint8],
@@ -424,7 +457,7 @@ def _report(
     conflicts = _conflicts(content, samples.labels, in_use) if duplicates else ()
     leaks = _leaks(content, out) if duplicates else ()
     unmeasured: tuple[str, ...] = ()
-    if counts[Split.VAL]:
+    if counts[Split.VAL] or fractions[Split.VAL]:
         train, val = (
             samples.counts(np.flatnonzero(out == Split.TRAIN)),
             samples.counts(np.flatnonzero(out == Split.VAL)),
@@ -441,7 +474,7 @@ def _report(
                 say(
                     "split_how_fraction",
                     name=name,
-                    percent=f"{fractions[split]:.3g}".replace("0.", ".", 1) if False else f"{100 * fractions[split]:g}",
+                    percent=f"{100 * fractions[split]:g}",
                     n=counts[split],
                 )
             )

@@ -184,6 +184,187 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
               "check the spelling; `eyas train --help` lists the layouts"),
         Lines("此路径下什么都没有", "{path}", "图片文件夹、标签文件、IDX 文件或 .npz", "请检查拼写;`eyas train --help` 列出支持的布局"),
     ),
+    # finding the data: EY-D002..D073
+    "EY-D002": (
+        Lines("there is nothing at this path", "{path}", "names that are there and nearly the same: {near}", "check the spelling"),
+        Lines("此路径下什么都没有", "{path}", "附近相似的名称:{near}", "请检查拼写"),
+    ),
+    "EY-D003": (
+        Lines("no images here", "{path}; left out: {left_out}", "files named .jpg .jpeg .png .webp .bmp .gif, in a folder for each class", "give the folder that holds the images; convert other formats to PNG or JPEG"),
+        Lines("此处没有图片", "{path};已忽略:{left_out}", "以 .jpg .jpeg .png .webp .bmp .gif 结尾的文件,每个类别一个文件夹", "请给出存放图片的文件夹;其他格式请先转换为 PNG 或 JPEG"),
+    ),
+    "EY-D004": (
+        Lines("there is only one class, so there is nothing to tell apart", "{n} images of {name!r} in {path}, read as: {layout}", "at least two classes", "give the folder above, with one folder a class, or say where the labels are with --label-from"),
+        Lines("只有一个类别,无从区分", "{path} 中有 {n} 张 {name!r},识别为:{layout}", "至少两个类别", "请给出上一级文件夹(每个类别一个子文件夹),或用 --label-from 说明标签来源"),
+    ),
+    "EY-D005": (
+        Lines("a class in {what} is not in train", "{name!r}", "{classes}", "the nearest class of train is {near!r}: rename the folder or label, or add training images of {name!r}"),
+        Lines("{what} 中的某个类别在 train 中不存在", "{name!r}", "{classes}", "train 中最接近的类别是 {near!r}:请改名,或为 {name!r} 增加训练图片"),
+    ),
+    "EY-D006": (
+        Lines("the images are in one folder, and which class each belongs to must be said", "{n} images in {path}: {examples}", "the names look as if they held {k} classes: {classes}", "{command}"),
+        Lines("图片都在同一个文件夹中,需要说明各自的类别", "{path} 中有 {n} 张图片:{examples}", "文件名中似乎含有 {k} 个类别:{classes}", "{command}"),
+    ),
+    "EY-D007": (
+        Lines("the images are in one folder, and nothing says which class each belongs to", "{n} images in {path}: {examples}", "a folder for each class, a CSV with path and label, or labels in the file names", "move the images into class folders, or give a CSV, or --label-from with a regular expression of one group"),
+        Lines("图片都在同一个文件夹中,没有任何类别信息", "{path} 中有 {n} 张图片:{examples}", "每个类别一个文件夹、含路径与标签的 CSV,或文件名中含标签", "请把图片移入各类别文件夹,或给出 CSV,或用 --label-from 给出含一个分组的正则表达式"),
+    ),
+    "EY-D008": (
+        Lines("this is a pickle, and loading a pickle runs whatever code is in it", "{name} in {path}", "images in class folders, .npz, IDX, CSV", "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\""),
+        Lines("这是 pickle 文件,加载它会执行其中的任意代码", "{path} 中的 {name}", "类别文件夹中的图片、.npz、IDX、CSV", "请在可信环境中转换一次:python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\""),
+    ),
+    "EY-D009": (
+        Lines("this kind of data is not read", "{path} ({kind})", "a folder of images, .csv .tsv .jsonl, IDX files, .npz", "unpack an archive first and give the folder; fetch remote data first"),
+        Lines("不支持这种数据", "{path}({kind})", "图片文件夹、.csv .tsv .jsonl、IDX 文件、.npz", "压缩包请先解压再给出文件夹;远程数据请先下载"),
+    ),
+    "EY-D010": (
+        Lines("this is a single image", "{path}", "a folder of images, a label file, IDX files or an .npz", "give the folder: {folder}; to classify one image use `eyas predict`"),
+        Lines("这是单张图片", "{path}", "图片文件夹、标签文件、IDX 文件或 .npz", "请给出文件夹:{folder};对单张图片分类请用 `eyas predict`"),
+    ),
+    "EY-D011": (
+        Lines("--label-from is not a regular expression", "{pattern}: {reason}", "a regular expression with one group, or `parent`", "for cat_12.jpg: --label-from '^(.+)_[0-9]+'"),
+        Lines("--label-from 不是正则表达式", "{pattern}:{reason}", "含一个分组的正则表达式,或 parent", "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'"),
+    ),
+    "EY-D012": (
+        Lines("--label-from needs exactly one group: the label", "{n} groups in {pattern}", "one pair of ( ), others as (?: )", "for cat_12.jpg: --label-from '^(.+)_[0-9]+'"),
+        Lines("--label-from 需要恰好一个分组作为标签", "{pattern} 中有 {n} 个分组", "一对 ( ),其余写成 (?: )", "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'"),
+    ),
+    "EY-D013": (
+        Lines("--label-from does not fit most of the file names", "{pattern} misses {n} of {total}: {examples}", "a pattern that is found in the names; with a / in it, in the whole path below the folder", "try it on one of these names"),
+        Lines("--label-from 与大多数文件名不符", "{pattern} 未匹配 {total} 个中的 {n} 个:{examples}", "能在文件名中找到的模式;若含 /,则匹配文件夹以下的完整路径", "请用其中一个文件名试一试"),
+    ),
+    "EY-D014": (
+        Lines("this cannot be read", "{path}: {reason}", "", "check the permissions: ls -ld {path}"),
+        Lines("无法读取", "{path}:{reason}", "", "请检查权限:ls -ld {path}"),
+    ),
+    "EY-D020": (
+        Lines("no column of this table is known as {roles}", "{path} with columns: {columns}", "{allowed}", "rename the column in the table's first line to one of these names"),
+        Lines("表中没有可识别为 {roles} 的列", "{path},列:{columns}", "{allowed}", "请把表头中的列名改为以上之一"),
+    ),
+    "EY-D021": (
+        Lines("there is no such column", "{name} in {path}", "{allowed}", "the nearest is {near}"),
+        Lines("没有这一列", "{path} 中的 {name}", "{allowed}", "最接近的是 {near}"),
+    ),
+    "EY-D022": (
+        Lines("the table names files that are not there", "{n} of {total} rows of {path}: {examples}", "paths relative to {base}, or absolute", "{hint}"),
+        Lines("表中的文件不存在", "{path} 的 {total} 行中有 {n} 行:{examples}", "相对于 {base} 的路径,或绝对路径", "{hint}"),
+    ),
+    "EY-D023": (
+        Lines("rows without a label", "{n} rows of {path}, lines {lines}", "a label in column {column!r} of every row", "fill them in, or take the rows out"),
+        Lines("有些行没有标签", "{path} 中 {n} 行,行号 {lines}", "每行的 {column!r} 列都要有标签", "请补全标签,或删除这些行"),
+    ),
+    "EY-D024": (
+        Lines("this is not the name of a split", "{got!r} in column {column!r}, line {line} of {path}", "{allowed}; empty = to be decided", "correct the cell, or rename the column if it means something else"),
+        Lines("这不是划分的名称", "{path} 第 {line} 行 {column!r} 列的 {got!r}", "{allowed};留空 = 由程序决定", "请更正该单元格;若该列另有含义请改名"),
+    ),
+    "EY-D025": (
+        Lines("one file is listed twice with different answers", "{name} in lines {other} and {line} of {path}: {got}", "one label and one split for a file", "take one of the two lines out"),
+        Lines("同一文件出现两次且内容不同", "{path} 第 {other} 行与第 {line} 行的 {name}:{got}", "每个文件只有一个标签和一个划分", "请删除其中一行"),
+    ),
+    "EY-D026": (
+        Lines("the text of this file cannot be read", "{path}", "UTF-8, with or without BOM; UTF-16 with BOM; GB18030 (GBK)", "save it again as UTF-8"),
+        Lines("无法读取该文件的文字", "{path}", "UTF-8(有无 BOM 均可)、带 BOM 的 UTF-16、GB18030(GBK)", "请另存为 UTF-8"),
+    ),
+    "EY-D027": (
+        Lines("a line of this table is damaged", "line {line} of {path}: {reason}", "CSV, TSV: as many cells as the header has; JSONL: one object a line", "correct the line; cells that hold the delimiter must be in double quotes"),
+        Lines("表中有一行格式错误", "{path} 第 {line} 行:{reason}", "CSV、TSV:单元格数与表头一致;JSONL:每行一个对象", "请更正该行;含分隔符的单元格要用双引号括起"),
+    ),
+    "EY-D028": (
+        Lines("several tables here could be the list of labels", "{names} in {path}", "one table, or train.csv with val.csv and test.csv", "give the table itself instead of the folder"),
+        Lines("此处有多个可能的标签表", "{path} 中的 {names}", "一个表,或 train.csv 加 val.csv、test.csv", "请直接给出表文件而不是文件夹"),
+    ),
+    "EY-D029": (
+        Lines("this is not a weight", "{got!r} in column {column!r}, line {line} of {path}", "a finite number, 0 or more; empty = 1", "correct the cell, or rename the column if it means something else"),
+        Lines("这不是有效的权重", "{path} 第 {line} 行 {column!r} 列的 {got!r}", "不小于 0 的有限数;留空 = 1", "请更正该单元格;若该列另有含义请改名"),
+    ),
+    "EY-D030": (
+        Lines("this IDX file is damaged or not an IDX file", "{path}: {reason}", "uint8 images (n, h, w) and labels (n), gzip or not", "fetch the file again"),
+        Lines("IDX 文件已损坏或不是 IDX 文件", "{path}:{reason}", "uint8 图片 (n, h, w) 与标签 (n),可用 gzip 压缩", "请重新下载该文件"),
+    ),
+    "EY-D031": (
+        Lines("there are not as many labels as images", "{n} images in {images}, {k} labels in {labels}", "one label for each image", "check that the two files belong together"),
+        Lines("标签数与图片数不一致", "{images} 中 {n} 张图片,{labels} 中 {k} 个标签", "每张图片一个标签", "请检查两个文件是否配套"),
+    ),
+    "EY-D032": (
+        Lines("an IDX file lies here without its companion", "{path}", "images and labels of the same name", "put {wanted} (or {wanted}.gz) beside it"),
+        Lines("IDX 文件缺少配套文件", "{path}", "同名的 images 与 labels", "请把 {wanted}(或 {wanted}.gz)放在旁边"),
+    ),
+    "EY-D033": (
+        Lines("several sets of IDX files lie here", "{names} in {path}", "one set", "give one of the image files instead of the folder"),
+        Lines("此处有多套 IDX 文件", "{path} 中的 {names}", "一套", "请给出其中一个图片文件而不是文件夹"),
+    ),
+    "EY-D040": (
+        Lines("this .npz cannot be read", "{path}: {reason}", "plain arrays as numpy.savez writes them; pickled objects are never loaded", "save it again with numpy.savez(path, images=..., labels=...)"),
+        Lines("无法读取该 .npz", "{path}:{reason}", "numpy.savez 写出的普通数组;绝不加载 pickle 对象", "请用 numpy.savez(path, images=..., labels=...) 重新保存"),
+    ),
+    "EY-D041": (
+        Lines("no pair of images and labels in this .npz", "{path} with arrays: {names}", "x_train + y_train, x_test + y_test; images + labels; x + y; train_images + train_labels", "save it again with these names"),
+        Lines("该 .npz 中没有成对的图片与标签", "{path},数组:{names}", "x_train + y_train、x_test + y_test;images + labels;x + y;train_images + train_labels", "请用这些名称重新保存"),
+    ),
+    "EY-D042": (
+        Lines("an array has the wrong shape", "{name} {got} in {path}", "{allowed}", "{hint}"),
+        Lines("数组形状不符", "{path} 中的 {name} {got}", "{allowed}", "{hint}"),
+    ),
+    "EY-D043": (
+        Lines("an array has the wrong type", "{name}: {got} in {path}", "{allowed}", "{hint}"),
+        Lines("数组类型不符", "{path} 中的 {name}:{got}", "{allowed}", "{hint}"),
+    ),
+    "EY-D044": (
+        Lines("there are not as many labels as images", "{n} in {images}, {k} in {labels}, of {path}", "one label for each image", "check how the arrays were made"),
+        Lines("标签数与图片数不一致", "{path}:{images} 有 {n} 个,{labels} 有 {k} 个", "每张图片一个标签", "请检查数组的生成过程"),
+    ),
+    "EY-D045": (
+        Lines("there are labels without a class name", "{got} in {where}", "{n} classes: {allowed}", "correct the labels or the list of class names"),
+        Lines("有些标签没有对应的类别名", "{where} 中的 {got}", "{n} 个类别:{allowed}", "请更正标签或类别名列表"),
+    ),
+    "EY-D050": (
+        Lines("a class is listed twice", "{classes} in {path}", "one name a line, each once", "take one of them out"),
+        Lines("类别重复", "{path} 中的 {classes}", "每行一个名称,不可重复", "请删除其中一个"),
+    ),
+    "EY-D051": (
+        Lines("there are images of a class that classes.txt does not list", "{classes}; {path}", "{allowed}", "add the class to the file, or correct its name: the nearest is {near!r}"),
+        Lines("有些图片的类别不在 classes.txt 中", "{classes};{path}", "{allowed}", "请把该类别加入文件,或更正名称:最接近的是 {near!r}"),
+    ),
+    "EY-D060": (
+        Lines("--{what} is not understood", "{got}", "none, a fraction between 0 and 1 like 0.1 or 10%, or a path", "--{what} none for no such part; ./0.5 for a folder of that name"),
+        Lines("无法理解 --{what}", "{got}", "none、0 与 1 之间的比例(如 0.1 或 10%)或路径", "不需要该部分请用 --{what} none;同名文件夹请写成 ./0.5"),
+    ),
+    "EY-D061": (
+        Lines("the data already has its {what}", "{n} images declared as {what}, and --{what} {path}", "one of the two", "leave --{what} out, or give only the training folder as DATA"),
+        Lines("数据中已有 {what}", "已声明为 {what} 的图片 {n} 张,又给出 --{what} {path}", "二者取一", "请去掉 --{what},或只把训练文件夹作为 DATA"),
+    ),
+    "EY-D062": (
+        Lines("{what} is of another kind than the training data", "{got}", "{allowed}", "give both as image files, or both as arrays"),
+        Lines("{what} 与训练数据的形式不同", "{got}", "{allowed}", "请都用图片文件,或都用数组"),
+    ),
+    "EY-D063": (
+        Lines("the images of {what} have another shape", "{got}", "{allowed}, as the first ones", "bring both to one shape before saving them"),
+        Lines("{what} 的图片形状不同", "{got}", "{allowed},与前面的相同", "请在保存前统一形状"),
+    ),
+    "EY-D064": (
+        Lines("this is not a splits.csv that eyas wrote", "{path}, line {line}: {reason}", "columns path, label, split, group, hash", "give the splits.csv of a run, or leave --splits out"),
+        Lines("这不是 eyas 写出的 splits.csv", "{path} 第 {line} 行:{reason}", "列 path、label、split、group、hash", "请给出某次运行的 splits.csv,或去掉 --splits"),
+    ),
+    "EY-D065": (
+        Lines("nothing is left to train on", "{n} images: {bad} unreadable, {val} in val, {test} in test", "at least one readable training image", "add images, or a folder called train, or a smaller --val and --test"),
+        Lines("没有可用于训练的图片", "{n} 张图片:{bad} 张无法读取,{val} 张在 val,{test} 张在 test", "至少一张可读的训练图片", "请增加图片,或增加名为 train 的文件夹,或减小 --val 与 --test"),
+    ),
+    "EY-D070": (
+        Lines("{name} is not on this machine", "nothing in {places}", "the four files of {name} in one of these folders, or their folder as DATA", "add --download to fetch it (31 MB), or use fashion-sample, which ships with eyas"),
+        Lines("本机上没有 {name}", "以下位置均无:{places}", "{name} 的四个文件位于以上任一文件夹,或直接给出其文件夹", "加上 --download 即可下载(31 MB),或使用随附的 fashion-sample"),
+    ),
+    "EY-D071": (
+        Lines("a file could not be fetched", "{name}: {reasons}", "", "try again: it goes on where it was cut off; or put the file into {path} yourself"),
+        Lines("文件下载失败", "{name}:{reasons}", "", "请重试(会从中断处继续),或自行把文件放入 {path}"),
+    ),
+    "EY-D072": (
+        Lines("this is not the {name} that is known: its SHA-256 differs", "{path}", "the published content, byte for byte", "delete the files and fetch them again; to use other data of the same form give its folder as a path"),
+        Lines("内容与已知的 {name} 不符:SHA-256 不一致", "{path}", "与发布内容逐字节一致", "请删除这些文件后重新下载;若要使用其他同格式数据,请以路径形式给出文件夹"),
+    ),
+    "EY-D073": (
+        Lines("cifar10 is not on this machine as images", "nothing in {places}", "a folder with train/<class>/*.jpg|png and test/<class>/*.jpg|png", "put it into one of these folders, or give its folder as DATA; the pickled batches are not read"),
+        Lines("本机上没有图片形式的 cifar10", "以下位置均无:{places}", "含 train/<类别>/*.jpg|png 与 test/<类别>/*.jpg|png 的文件夹", "请放入以上任一文件夹,或直接给出其文件夹;不读取 pickle 批次文件"),
+    ),
     # decoder and preprocess: EY-D100..D139
     "EY-D100": (
         Lines(
@@ -368,6 +549,11 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("没有此设备", "{device}", "{allowed}", "可以省略 --device,由程序选择"),
     ),
     # ---- S: storage -----------------------------------------------------------------------------------------------
+    "EY-S001": (
+        Lines("the disk or its rights are in the way", "{path}: {reason}", "a folder that can be written, with free space",
+              "`eyas doctor` shows what is free and what can be written"),
+        Lines("磁盘或权限不允许此操作", "{path}:{reason}", "可写且有剩余空间的文件夹", "`eyas doctor` 显示剩余空间与可写情况"),
+    ),
     "EY-S100": (
         Lines("not enough disk space for the packed images", "{free} free at {path}", "{need}", "free some space, set EYAS_CACHE to a larger disk, or ask for a smaller --size"),
         Lines("磁盘空间不足以存放打包后的图片", "{path} 剩余 {free}", "{need}", "请清理空间、将 EYAS_CACHE 指向更大的磁盘,或减小 --size"),
@@ -419,6 +605,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("stopped by a signal from outside; the work is kept", "step {step} of {steps} in {path}", "", "the same command goes on from here"),
         Lines("被外部信号停止;进度已保存", "{path},第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
     ),
+    "EY-P010": (
+        Lines("stopped by Ctrl-C", "{command}", "", "run it again: what was finished is not done twice"),
+        Lines("已被 Ctrl-C 中断", "{command}", "", "再次运行即可:已完成的部分不会重做"),
+    ),
     # ---- I: internal ----------------------------------------------------------------------------------------------
     "EY-I001": (
         Lines("eyas itself failed; this is a bug", "{detail}", "", "please report it with the traceback in {path}"),
@@ -429,6 +619,94 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
 #: key -> (English, Chinese): what is printed while things go well
 PHRASES: dict[str, tuple[str, str]] = {
     "done": ("done", "完成"),
+    # finding the data
+    "layout_classes": ("class folders", "类别文件夹"),
+    "layout_splits": ("split folders ({splits}) of class folders", "划分文件夹({splits}),内含类别文件夹"),
+    "layout_parent": ("labels from the folder of each image", "标签取自图片所在文件夹"),
+    "layout_names": ("labels from file names by {pattern}", "标签由 {pattern} 从文件名取得"),
+    "layout_table": ("labels in {kind} {name} ({columns})", "标签在 {kind} {name} 中({columns})"),
+    "layout_idx": ("IDX files ({names})", "IDX 文件({names})"),
+    "layout_npz": ("arrays in {name} ({arrays})", "{name} 中的数组({arrays})"),
+    "layout_known": ("built-in set {name}", "内置数据集 {name}"),
+    "layout_joined": ("{base}; {what}: {more}", "{base};{what}:{more}"),
+    "note_of": ("{what}: {note}", "{what}:{note}"),
+    "left_out_hidden": ("{n} hidden files or folders left out ({examples})", "忽略隐藏文件或文件夹 {n} 个({examples})"),
+    "left_out_not_image": ("{n} files without the suffix of an image left out ({examples})", "忽略非图片后缀的文件 {n} 个({examples})"),
+    "left_out_outside": ("{n} links that lead out of the folder left out ({examples})", "忽略指向文件夹之外的链接 {n} 个({examples})"),
+    "left_out_broken_link": ("{n} links that lead nowhere left out ({examples})", "忽略失效的链接 {n} 个({examples})"),
+    "left_out_loop": ("{n} links to folders that are read already left out ({examples})", "忽略指向已读文件夹的链接 {n} 个({examples})"),
+    "left_out_special": ("{n} entries that are not regular files left out ({examples})", "忽略非普通文件 {n} 个({examples})"),
+    "left_out_unreadable": ("{n} folders that cannot be read left out ({examples})", "忽略无法读取的文件夹 {n} 个({examples})"),
+    "left_out_encoding": (
+        "{n} names that are not UTF-8 left out ({examples}); `convmv -f gb18030 -t utf8 -r --notest FOLDER` renames them",
+        "忽略非 UTF-8 名称 {n} 个({examples});可用 `convmv -f gb18030 -t utf8 -r --notest 文件夹` 改名",
+    ),
+    "went_into": ("everything is in one folder, {folder}: went into it", "所有内容都在 {folder} 中:已进入该文件夹"),
+    "part_without_labels": ("{folder}: {n} images without class folders left out", "{folder}:{n} 张图片没有类别文件夹,已忽略"),
+    "folders_beside_splits": ("folders beside the splits ({splits}) left out: {folders}", "忽略划分({splits})之外的文件夹:{folders}"),
+    "splits_named_twice": ("two folders name the same split and were joined ({folders})", "有两个文件夹表示同一划分,已合并({folders})"),
+    "splits_read_as_classes": (
+        "{folders} read as classes, since other class folders lie beside and no class folders within",
+        "{folders} 按类别读取:旁边有其他类别文件夹,且其中没有类别文件夹",
+    ),
+    "loose_images": ("{n} images beside the class folders of {folder} left out ({examples})", "忽略 {folder} 中类别文件夹之外的图片 {n} 张({examples})"),
+    "deeper_folders": ("folders inside a class folder belong to that class", "类别文件夹内的子文件夹归属该类别"),
+    "empty_classes": ("{n} folders without images are no classes ({examples})", "{n} 个文件夹没有图片,不作为类别({examples})"),
+    "classes_written_twice": ("two folders are called {name} in different Unicode forms and were joined", "有两个名为 {name} 的文件夹(Unicode 形式不同),已合并"),
+    "classes_differ_in_case": ("classes that differ in case only: {names}", "仅大小写不同的类别:{names}"),
+    "classes_from_file": ("order of the {n} classes from {path}", "{n} 个类别的顺序取自 {path}"),
+    "classes_without_images": ("{n} listed classes without images ({examples})", "{n} 个列出的类别没有图片({examples})"),
+    "names_without_label": ("{n} file names without a label left out ({examples})", "忽略不含标签的文件名 {n} 个({examples})"),
+    "table_encoding": ("{path} read as {encoding}", "{path} 按 {encoding} 读取"),
+    "table_no_header": ("{path} has no header: columns told by what is in them", "{path} 没有表头:按内容判断各列"),
+    "table_empty": ("no rows", "没有数据行"),
+    "table_not_object": ("not a JSON object", "不是 JSON 对象"),
+    "table_cells": ("{n} cells, {k} columns", "{n} 个单元格,{k} 列"),
+    "table_base": ("paths in the table are relative to {folder}/", "表中路径相对于 {folder}/"),
+    "table_near": ("did you mean {names}?", "是否为 {names}?"),
+    "table_relative": ("put the images where the paths say, below {base}", "请把图片放到路径所指的位置({base} 之下)"),
+    "table_spelling": ("{n} paths matched in spite of another case or Unicode form", "{n} 个路径的大小写或 Unicode 形式不同,已匹配"),
+    "table_no_suffix": ("{n} names without suffix matched to image files", "{n} 个无后缀名称已匹配到图片文件"),
+    "table_backslashes": ("{n} paths with backslashes read as /", "{n} 个路径中的反斜杠按 / 读取"),
+    "table_outside": ("{n} links that lead out of the table's folder left out", "忽略指向表所在文件夹之外的链接 {n} 个"),
+    "table_beyond": ("{n} files lie outside the table's folder", "{n} 个文件位于表所在文件夹之外"),
+    "tables_ignored": ("tables that do not list the images left out: {names}", "忽略未列出图片的表:{names}"),
+    "line_of": ("line {line}: {name}", "第 {line} 行:{name}"),
+    "rows_repeated": ("{n} rows repeated and counted once", "{n} 行重复,只计一次"),
+    "numbers_are_classes": ("labels are numbers of the lines of classes.txt, from 0", "标签为 classes.txt 的行号,从 0 开始"),
+    "arrays_ignored": ("arrays that were not used: {names}", "未使用的数组:{names}"),
+    "idx_magic": ("begins with {got} and not with 00 00", "开头为 {got},而非 00 00"),
+    "idx_kind": ("type {kind} with {n} dimensions; wanted 0x08 with {allowed}", "类型 {kind},{n} 维;应为 0x08,{allowed} 维"),
+    "idx_short": ("{got} of {want} bytes", "只有 {got} 字节,应为 {want}"),
+    "idx_long": ("more than the {want} bytes that its header says", "多于文件头所说的 {want} 字节"),
+    "npz_pickled": ("{name} holds pickled objects", "{name} 含有 pickle 对象"),
+    "npz_size": ("the size of {name} does not fit its shape {shape}", "{name} 的大小与形状 {shape} 不符"),
+    "npz_transpose": ("channels come last: {name} = {name}.transpose(0, 2, 3, 1)", "通道应在最后:{name} = {name}.transpose(0, 2, 3, 1)"),
+    "npz_reshape": ("one image a row, with its height and width", "每行一张图片,并保留高与宽"),
+    "npz_to_uint8": ("if the values are 0..1: {name} = ({name} * 255).round().astype('uint8')", "若取值为 0..1:{name} = ({name} * 255).round().astype('uint8')"),
+    "npz_to_int": ("{name} = {name}.astype('int64')", "{name} = {name}.astype('int64')"),
+    "npz_argmax": ("if each row marks one class: {name} = {name}.argmax(1)", "若每行标记一个类别:{name} = {name}.argmax(1)"),
+    "only_declared": ("only the {n} images declared as {what} were taken", "只取声明为 {what} 的 {n} 张图片"),
+    "known_at": ("{name} from {path}", "{name} 取自 {path}"),
+    "known_shadows": ("{name} is the built-in set; the folder of that name is ./{name}", "{name} 为内置数据集;同名文件夹请写 ./{name}"),
+    "download_too_long": ("more than {n} bytes", "超过 {n} 字节"),
+    "download_cut": ("cut off after {got} of {want} bytes", "在 {got}/{want} 字节处中断"),
+    # splitting
+    "split_how_none": ("no {name}", "无 {name}"),
+    "split_how_fraction": ("{name}: {n} images, about {percent} %, by content", "{name}:{n} 张,约 {percent} %,按内容划分"),
+    "split_how_declared": ("{name}: {n} images, as the data says", "{name}:{n} 张,按数据声明"),
+    "split_how_memory": ("{n} images stay where splits.csv has them", "{n} 张图片按 splits.csv 保持不变"),
+    "split_val_trains": ("{n} images of val are trained on", "val 的 {n} 张图片用于训练"),
+    "split_test_unused": ("{n} images of test are neither trained on nor scored", "test 的 {n} 张图片既不训练也不评分"),
+    "split_unmeasured": ("{n} classes have no image in val ({names})", "{n} 个类别在 val 中没有图片({names})"),
+    "split_duplicates": ("{n} images are exact copies of others", "{n} 张图片与其他图片完全相同"),
+    "split_conflicts": ("{n} images occur with different labels (first: {names})", "{n} 张图片带有不同的标签(首个:{names})"),
+    "split_leak": ("{n} images of {later} are in {earlier} as well ({names})", "{later} 中有 {n} 张图片也在 {earlier} 中({names})"),
+    "split_bridges": ("{n} sets of copies or groups lie on both sides, as splits.csv has them", "{n} 组副本或分组跨越两侧(按 splits.csv 保持)"),
+    "splits_columns": ("no column {names}", "缺少列 {names}"),
+    "splits_short": ("too few cells", "单元格不足"),
+    "splits_unknown": ("split {got}, not one of {allowed}", "划分 {got} 不在 {allowed} 中"),
+    "splits_hash": ("{got} is not a hash", "{got} 不是哈希值"),
     "run.resumed.bitwise": (
         "resumed at step {step} (epoch {epoch}); promise: bitwise, as if it had not been interrupted",
         "从第 {step} 步(第 {epoch} 轮)继续;承诺:逐位一致,如同未曾中断",
@@ -486,7 +764,6 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.option.version": ("the version", "显示版本"),
     "cli.option.config": ("settings from this TOML file, like the config.toml of a run", "从此 TOML 文件读取设置,例如某次运行的 config.toml"),
     "cli.gave_way": ("gave way: {note}", "已被取代:{note}"),
-    "cli.interrupted": ("interrupted", "已中断"),
     "cli.report": ("report  {path}", "报告  {path}"),
     "cli.run": ("a run: its folder, runs/latest, or its number", "一次运行:目录、runs/latest 或编号"),
     "cli.train.data": (
@@ -603,6 +880,162 @@ PHRASES: dict[str, tuple[str, str]] = {
     "console.stopped.sigterm": ("asked to leave; the work is kept", "收到终止信号;进度已保存"),
     "console.stopped.sigint": ("interrupted; the work is kept", "已中断;进度已保存"),
     "console.stopped.asked": ("as asked", "按要求停止"),
+    # the report
+    "report.images": ("{n} images", "{n} 张图片"),
+    "report.classes": ("{n} classes", "{n} 个类别"),
+    "report.split": ("part", "部分"),
+    "report.split.train": ("training", "训练集"),
+    "report.split.val": ("validation", "验证集"),
+    "report.split.test": ("test", "测试集"),
+    "report.accuracy_on": ("Accuracy on the {split} images", "{split}准确率"),
+    "report.out_of": (
+        "Of {of} new pictures like these, about {low} to {high} would be right.",
+        "每 {of} 张同类新图片,大约有 {low} 到 {high} 张判断正确。",
+    ),
+    "report.out_of_one": (
+        "Of {of} new pictures like these, about {low} would be right.",
+        "每 {of} 张同类新图片,大约有 {low} 张判断正确。",
+    ),
+    "report.interval": (
+        "95 % interval {lo} to {hi} (Wilson), from {n} images.",
+        "95 % 置信区间 {lo} 至 {hi}(Wilson),共 {n} 张图片。",
+    ),
+    "report.honest_test": (
+        "The test images decided nothing: they were scored once, after the weights were chosen.",
+        "测试集没有参与任何选择:权重选定之后只评分一次。",
+    ),
+    "report.looked": (
+        "The test images have now been looked at {n} times; each look makes the number a little less trustworthy.",
+        "测试集已被查看 {n} 次;每多看一次,这个数字就少一分可信。",
+    ),
+    "report.val_beside": ("Validation, which chose the weights: {accuracy}.", "用于选择权重的验证集:{accuracy}。"),
+    "report.optimistic": (
+        "This is a little optimistic: the same validation images also chose which weights to keep. "
+        "Images that no decision has seen (a test part) would give the honest number.",
+        "这个数字略偏乐观:保留哪一份权重也是由同一批验证图片决定的。"
+        "要得到真实的数字,需要一批没有参与任何选择的图片(测试集)。",
+    ),
+    "report.not_scored": ("Not scored", "未评分"),
+    "report.not_scored_why": (
+        "There are no validation and no test images in this run, or it has not come to an end, "
+        "so nothing can be said about how good it is.",
+        "此运行没有验证集和测试集,或尚未结束,因此无法说明效果如何。",
+    ),
+    "report.status.running": (
+        "This run has not ended: it is still going on, or it was killed. The same command goes on with it.",
+        "此运行尚未结束:仍在进行,或已被终止。用同一条命令即可继续。",
+    ),
+    "report.status.interrupted": (
+        "This run was interrupted. The work is kept; the same command goes on with it.",
+        "此运行被中断。进度已保存,用同一条命令即可继续。",
+    ),
+    "report.status.preempted": (
+        "This run was stopped from outside. The work is kept; the same command goes on with it.",
+        "此运行被外部停止。进度已保存,用同一条命令即可继续。",
+    ),
+    "report.status.failed": ("This run ended with an error; see log.txt.", "此运行因错误结束,详见 log.txt。"),
+    "report.status.diverged": (
+        "Training diverged: the loss was no longer a number. A lower --lr is the first thing to try.",
+        "训练发散:损失已不是有效数值。请先尝试更小的 --lr。",
+    ),
+    "report.balanced": ("balanced accuracy", "平衡准确率"),
+    "report.macro_f1": ("macro F1", "宏平均 F1"),
+    "report.top5": ("among the top 5", "前 5 命中率"),
+    "report.loss": ("loss", "损失"),
+    "report.ece": ("calibration error", "校准误差"),
+    "report.epochs": ("epochs", "轮数"),
+    "report.duration": ("time", "用时"),
+    "report.rate": ("images / s", "张 / 秒"),
+    "report.tax": ("loader tax", "数据加载占比"),
+    "report.curves": ("How it went", "训练过程"),
+    "report.curves_lead": ("By epoch. The band is the 95 % interval of the accuracy.", "横轴为轮次。色带为准确率的 95 % 置信区间。"),
+    "report.train": ("training", "训练"),
+    "report.val": ("validation", "验证"),
+    "report.accuracy": ("accuracy", "准确率"),
+    "report.lr": ("learning rate", "学习率"),
+    "report.interval95": ("95 % interval", "95 % 区间"),
+    "report.grid": ("What it says", "预测示例"),
+    "report.grid_lead": (
+        "An even walk through the images, nothing hand-picked: predicted/actual and how sure it is.",
+        "等距抽取的图片,未经挑选:预测/实际,以及置信度。",
+    ),
+    "report.blue": ("blue: right", "蓝色:正确"),
+    "report.red": ("red: wrong", "红色:错误"),
+    "report.worst": ("Worst mistakes", "最严重的错误"),
+    "report.worst_lead": (
+        "The wrong answers that cost most: predicted/actual. Sometimes it is the label that is wrong.",
+        "代价最大的错误:预测/实际。有时错的是标签。",
+    ),
+    "report.file_names": ("file names", "文件名"),
+    "report.file": ("file", "文件"),
+    "report.label": ("label", "标签"),
+    "report.predicted": ("predicted", "预测"),
+    "report.probability": ("how sure", "置信度"),
+    "report.per_class": ("Class by class", "各类别表现"),
+    "report.per_class_lead": (
+        "The weakest first. A wide bar means few images: the number may be luck.",
+        "从最弱的开始。区间越宽说明图片越少,数字可能只是运气。",
+    ),
+    "report.class": ("class", "类别"),
+    "report.found": ("found", "召回率"),
+    "report.precision": ("precision", "精确率"),
+    "report.support": ("images", "图片数"),
+    "report.trained_on": ("trained on", "训练图片数"),
+    "report.confusion": ("What is taken for what", "混淆矩阵"),
+    "report.confusion_lead": (
+        "Rows are labels, columns are answers; the diagonal is right, red is wrong.",
+        "行为标签,列为预测;对角线为正确,红色为错误。",
+    ),
+    "report.confusion_some": (
+        "Shown are the {shown} of {all} classes with the most mistakes.",
+        "仅显示 {all} 个类别中错误最多的 {shown} 个。",
+    ),
+    "report.pairs": ("Most confused", "最易混淆"),
+    "report.taken_for": ("taken for", "被认作"),
+    "report.times": ("times", "次数"),
+    "report.time": ("Where the time went", "时间去向"),
+    "report.time_rate": ("{rate} training images a second.", "每秒训练 {rate} 张图片。"),
+    "report.time_tax": (
+        "Getting the images ready took {tax} of the training time.",
+        "准备图片占训练时间的 {tax}。",
+    ),
+    "report.stage.scan": ("looking through files", "扫描文件"),
+    "report.stage.pack": ("decoding images once", "一次性解码图片"),
+    "report.stage.plan": ("planning", "制定方案"),
+    "report.stage.train": ("training", "训练"),
+    "report.stage.evaluate": ("scoring", "评分"),
+    "report.stage.save": ("saving checkpoints", "保存检查点"),
+    "report.stage.wait": ("waiting for data", "等待数据"),
+    "report.stage.report": ("writing the report", "生成报告"),
+    "report.stage.other": ("everything else", "其他"),
+    "report.plan": ("What was decided for this machine, and why", "针对本机的选择及理由"),
+    "report.plan_lead": (
+        "Nobody was asked; a flag overrides each of them.",
+        "无需用户作答;每一项都可用命令行选项覆盖。",
+    ),
+    "report.data": ("The data", "数据"),
+    "report.smallest": ("smallest class", "最小类别"),
+    "report.largest": ("largest class", "最大类别"),
+    "report.findings": ("Left out or noticed", "剔除或注意到的问题"),
+    "report.no_findings": ("Nothing: every file could be used.", "无:所有文件均可使用。"),
+    "report.code": ("code", "代码"),
+    "report.examples": ("examples", "示例"),
+    "report.happened": ("What happened on the way", "途中发生的事"),
+    "report.step": ("step {n}", "第 {n} 步"),
+    "report.resumed": ("went on after a stop", "中断后继续"),
+    "report.again": ("How to get it again", "如何复现"),
+    "report.again_lead": (
+        "The same command on the same data, versions and machine gives the same weights.",
+        "相同的命令、数据、版本与机器会得到相同的权重。",
+    ),
+    "report.seed": ("seed", "随机种子"),
+    "report.chosen": ("chosen weights", "选用的权重"),
+    "report.chosen_is": ("step {step} ({weights})", "第 {step} 步({weights})"),
+    "report.machine": ("machine", "机器"),
+    "report.versions": ("Versions", "版本"),
+    "report.recipe": ("Recipe", "方案"),
+    "report.preprocess": ("Preprocessing", "预处理"),
+    "report.footer": ("Made by eyas from the files of this run, without a network.", "由 eyas 根据此运行的文件生成,未使用网络。"),
 }
 
 

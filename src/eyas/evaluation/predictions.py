@@ -76,7 +76,6 @@ class Predictions:
         """int64 (C, C): label by predicted class."""
         return metrics.confusion(self.scores, self.labels)
 
-    @cached_property
     def summary(self) -> metrics.Summary:
         """Every figure of this split."""
         return metrics.summary(self.scores, self.labels)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from eyas.data.samples import Split
-from eyas.data.split import write_csv
+from eyas.data.split import write_splits
 from eyas.errors import EyasError, Interrupted, MissingError, Preempted
 from eyas.errors.messages import say
 from eyas.flows.config import Resolved, to_toml
@@ -89,7 +89,7 @@ def train(
         run.write(status="running", intent=intent, plan=plan.to_list())
         if not opened.resumed:
             (run.path / "config.toml").write_text(to_toml(resolved), encoding="utf-8")
-            write_csv(run.path / "splits.csv", prepared.samples, prepared.hashes)
+            write_splits(run.path / "splits.csv", prepared.samples, prepared.samples.splits, prepared.hashes)
         for choice in plan.choices:
             reporter.note(f"  {choice.name} = {choice.value}: {choice.reason}")
         seconds = dict(prepared.seconds) | {"plan": clock.seconds["plan"] - sum(prepared.seconds.values())}

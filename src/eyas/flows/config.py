@@ -505,7 +505,8 @@ def resolve(flags: Mapping[str, Any], *, cwd: Path, environ: Mapping[str, str], 
         preset = coerce(_FIELDS["preset"], said["preset"].value, said["preset"].got)
         origin = f"preset {preset}"
         base = {
-            key: _Said(value, origin, _PRESET, f"{origin}: {key} = {value}") for key, value in PRESETS[preset].items()
+            key: _Said(value, origin, _PRESET, f"{origin}: {key} = {value}")
+            for key, value in PRESETS[str(preset)].items()
         }
         said = base | said
     values = _values(said)
@@ -525,6 +526,13 @@ def checked(settings: Settings) -> Settings:
             said[name] = _Said(value, "python", _FLAG, f"{name}={value!r}")
     _contradictions(said, values := _values(said))
     return Settings(**values)
+
+
+def resolved_from(settings: Settings) -> Resolved:
+    """Settings made in Python, with `python` as the origin of each that is not the default."""
+    default = Settings()
+    changed = {name for name in _FIELDS if getattr(settings, name) != getattr(default, name)}
+    return Resolved(settings, {name: "python" if name in changed else "default" for name in _FIELDS})
 
 
 def _values(said: Mapping[str, _Said]) -> dict[str, Any]:

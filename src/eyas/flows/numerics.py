@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from eyas.artifact.decode import decoder_identity
-from eyas.artifact.preprocess import PREPROCESS_VERSION
 from eyas.data.apply import APPLIER
 from eyas.data.augment import AUGMENT_VERSION
 from eyas.data.draws import DRAWS_VERSION
 from eyas.data.order import ORDER_VERSION
 from eyas.hardware.plan import Plan
 from eyas.machine import look
+from eyas.version import __version__
 
 STEP_VERSION = 1
 """Of the arithmetic of a step (loss, parts, update, average). Raised when the same inputs would give other bits."""
@@ -26,7 +26,7 @@ BITS = ("device", "precision", "memory_format", "threads", "parts")
 
 def versions() -> dict[str, str]:
     """Versions of everything that takes part, for `run.json`."""
-    out = {"python": platform.python_version(), "eyas": version("eyas"), "torch": torch.__version__}
+    out = {"python": platform.python_version(), "eyas": __version__, "torch": torch.__version__}
     for name in ("numpy", "pillow", "safetensors"):
         try:
             out[name] = version(name)
@@ -39,7 +39,7 @@ def numerics_of(plan: Plan) -> dict[str, Any]:
     """Libraries, decoder, our own versions, CPU and the choices of the Plan that decide the bits."""
     machine = look()
     own = {"order": ORDER_VERSION, "draws": DRAWS_VERSION, "augment": AUGMENT_VERSION, "applier": APPLIER}
-    own |= {"preprocess": PREPROCESS_VERSION, "step": STEP_VERSION}
+    own |= {"step": STEP_VERSION}
     return {
         "versions": {k: v for k, v in versions().items() if k in ("torch", "numpy", "pillow")},
         "decoder": decoder_identity(),

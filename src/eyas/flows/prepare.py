@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eyas.artifact.decode import DECODER, RAW_DECODER
 from eyas.artifact.preprocess import Fit, Preprocess, plan_preprocess
 from eyas.data import pack as packs
 from eyas.data import source, split
@@ -204,14 +205,14 @@ def _preprocess(
     if min(shapes.shape) == 0:
         raise DataError("EY-D201", got="-", count=len(samples))
     size = request.size
-    one_shape = bool((shapes == shapes[0]).all())
-    if size is None and declared is None and not one_shape:
-        median = int(np.median(shapes.min(axis=1)))
-        size = max(smallest, min(most, median // 32 * 32 or median))
-    preprocess = plan_preprocess(shapes, channels, size=size, declared=declared[:2] if declared else None)
-    if size is None and declared is None and min(preprocess.height, preprocess.width) < smallest:
-        preprocess = plan_preprocess(shapes, channels, size=smallest)
-    return preprocess
+    median = int(np.median(shapes.min(axis=1)))
+    keeps = bool((shapes == shapes[0]).all()) and smallest <= median <= most
+    if size is None and declared is None and not keeps:
+        size = max(smallest, min(most, median // 32 * 32))
+    decoder = RAW_DECODER if isinstance(samples.source, ArraySource) else DECODER
+    return plan_preprocess(
+        shapes, channels, size=size, declared=declared[:2] if declared else None, decoder=decoder
+    )
 
 
 def _fit(preprocess: Preprocess) -> Fit:
@@ -292,7 +293,24 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "n": len(samples),
         "classes": list(samples.classes),
         "splits": splits,
-        "findings": list(findings.values()) + prepared.report.findings(samples),
+        "findings": [*findings.values(), *_split_findings(prepared)],
+        "split": prepared.report.how,
         "notes": list(samples.notes),
         "pack": {"address": prepared.train.address, "bytes": prepared.train.bytes},
     }
+
+
+def _split_findings(prepared: Prepared) -> list[dict[str, Any]]:
+    """L01 duplicates, L02 the same bytes with different labels, L03 the same bytes in two splits."""
+    report, source = prepared.report, prepared.samples.source
+    out: list[dict[str, Any]] = []
+    if report.duplicates:
+        out.append({"code": "L01", "count": report.duplicates, "examples": []})
+    if report.conflicts:
+        examples = [" = ".join(source.name(r) for r in rows) for rows in report.conflicts[:5]]
+        out.append({"code": "L02", "count": len(report.conflicts), "examples": examples})
+    for leak in report.leaks:
+        where = f"{leak.earlier.name.lower()} -> {leak.later.name.lower()}"
+        examples = [f"{where}: {source.name(r)}" for r in leak.examples[:5]]
+        out.append({"code": "L03", "count": leak.count, "examples": examples})
+    return out

@@ -179,7 +179,7 @@ def write(
         files["state.json"] = {"bytes": file.size, "sha256": file.sha256.hexdigest()}
         manifest = {"format": FORMAT, "name": name, "files": files, "fingerprints": dict(fingerprints)}
         with _creating(temporary / MANIFEST) as file:
-            file.write(_json(manifest))
+            file.write(_json(manifest | {"sha256": _digest(manifest)}))
         sync_directory(temporary)
         if target.exists():  # the same step again, after a resume: the new one holds the same, put it in its place
             _discard(target)
@@ -197,13 +197,15 @@ def read(path: Path) -> Loaded:
     Raises ValueError that says what is damaged.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        told: dict[str, dict[str, Any]] = manifest["files"]
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
+        version, digest = manifest["format"], manifest.pop("sha256")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no readable {MANIFEST} ({type(error).__name__})") from error
     if version != FORMAT:
         raise ValueError(f"format {version} of the checkpoint is not known; this eyas reads {FORMAT}")
+    if digest != _digest(manifest):
+        raise ValueError(f"{MANIFEST} does not match its own checksum")
+    told: dict[str, dict[str, Any]] = manifest["files"]
     tensors: dict[str, dict[str, NDArray[Any]]] = {}
     state: dict[str, Any] = {}
     for name, expected in told.items():
@@ -264,6 +266,11 @@ def _discard(path: Path) -> None:
 def _numbers(name: str) -> tuple[int, int]:
     found = NAME.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 over what a manifest says, however it is spaced: a flipped bit in the list of checksums counts too."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

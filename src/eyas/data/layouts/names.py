@@ -16,27 +16,6 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", "
 PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".joblib"})
 """Files that run code when they are loaded."""
 
-UNREAD_SUFFIXES = frozenset(
-    {
-        ".zip",
-        ".tar",
-        ".tgz",
-        ".gz",
-        ".xz",
-        ".bz2",
-        ".7z",
-        ".rar",
-        ".parquet",
-        ".h5",
-        ".hdf5",
-        ".tfrecord",
-        ".lmdb",
-        ".npy",
-        ".mat",
-    }
-)
-"""Containers that hold images elsewhere, and that are named in the message when somebody points at one."""
-
 _LITTER = frozenset(
     {
         "__macosx",

@@ -15,7 +15,7 @@ from typing import final
 
 from eyas.data.layouts.names import IMAGE_SUFFIXES, is_hidden, is_text, listing, natural, suffix
 from eyas.errors import DataError
-from eyas.errors.messages import say
+from eyas.errors.messages import printable, say
 
 
 @final
@@ -49,7 +49,7 @@ class Seen:
             )
             for why in sorted(self.counts)
         ]
-        return (*self.sentences, *left_out)
+        return tuple(map(printable, (*self.sentences, *left_out)))
 
 
 @final

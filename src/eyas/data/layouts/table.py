@@ -26,6 +26,7 @@ from eyas.data.layouts.names import (
     IMAGE_SUFFIXES,
     is_hidden,
     is_image,
+    is_text,
     listing,
     natural,
     natural_path,
@@ -303,6 +304,9 @@ def _to_samples(table: Table, seen: Seen, whole: Split | None) -> Samples:
         raise DataError("EY-D023", path=path, n=len(unlabelled), lines=lines, column=roles["label"])
     if twice:
         seen.note(say("rows_repeated", n=twice))
+    beyond = sum(name.startswith(("/", "../")) or os.path.isabs(name) for name in found)
+    if beyond:
+        seen.note(say("table_beyond", n=beyond))
     files.note(seen)
     names = sorted(found, key=natural_path)
     groups = weights = None
@@ -394,7 +398,7 @@ class Files:
 
     def find(self, name: str) -> str | None:
         """The name of the file as it is on disk, relative to `base` (absolute when it was given so), or None."""
-        if not name or "\0" in name:
+        if not name or "\0" in name or not is_text(name):
             return None
         if self.prefix and not posixpath.isabs(name):
             name = posixpath.normpath(f"{self.prefix}/{name}")

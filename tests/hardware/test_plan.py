@@ -1,0 +1,48 @@
+import dataclasses
+
+import pytest
+
+from eyas.hardware.plan import YOU_SAID_SO, Job, Wishes, changes, decide, from_list
+from eyas.machine import look
+
+HERE = look()
+JOB = Job(pixels=32 * 32, per_image_resampling=False, batch_size=128, cuda=False)
+
+
+def machine(*isa, cores=4):
+    return dataclasses.replace(HERE, isa=isa, cores=cores)
+
+
+@pytest.mark.parametrize(
+    ("isa", "precision"),
+    [((), "fp32"), (("avx2", "avx512"), "fp32"), (("avx512_bf16",), "bf16"), (("avx512_bf16", "amx_bf16"), "bf16")],
+)
+def test_bf16_only_where_the_cpu_has_it(isa, precision):
+    assert decide(machine(*isa), JOB, Wishes())["precision"] == precision
+
+
+def test_every_choice_has_a_reason():
+    assert all(c.reason for c in decide(machine(), JOB, Wishes()).choices)
+
+
+def test_what_the_user_says_wins_and_is_named_so():
+    plan = decide(machine("amx_bf16"), JOB, Wishes(precision="fp32", threads=1, parts=3))
+    told = {c.name: (c.value, c.reason) for c in plan.choices}
+    assert told["precision"] == ("fp32", YOU_SAID_SO)
+    assert told["threads"] == (1, YOU_SAID_SO)
+    assert told["parts"] == (3, YOU_SAID_SO)
+
+
+def test_images_that_are_resampled_are_made_ahead():
+    assert decide(machine(), JOB, Wishes())["prefetch"] == 0
+    assert decide(machine(), dataclasses.replace(JOB, per_image_resampling=True), Wishes())["prefetch"] == 1
+
+
+def test_a_plan_survives_its_json():
+    plan = decide(machine(), JOB, Wishes())
+    assert from_list(plan.to_list()) == plan
+
+
+def test_changes_name_what_differs():
+    a, b = decide(machine(), JOB, Wishes(threads=1)), decide(machine(), JOB, Wishes(threads=2))
+    assert changes(a, b) == ["threads 1 -> 2"]
