@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_slices_put_end_to_end_are_the_whole_batch(settings, c, flat):
     assert whole.images.shape == (32, 24, 24, c)
     assert whole.images.dtype == np.uint8
     for cuts in ([0, 16, 32], [0, 1, 2, 31, 32], [0, 0, 32]):
-        parts = [made.batch(35, 32, slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [made.batch(35, 32, slice(a, b)) for a, b in itertools.pairwise(cuts)]
         assert [part.start for part in parts] == cuts[:-1]
         for name in ("images", "labels", "index", "partner_labels", "own", "weights"):
             expected = getattr(whole, name)

@@ -299,3 +299,19 @@ def test_many_steps_that_failed_alike_are_said_once_and_counted():
     text = stream.getvalue()
     assert text.count("not finite") == 1
     assert "6 steps" in text
+
+
+def test_progress_within_a_scoring_does_not_hide_its_time():
+    clock, stream = Clock(), Stream()
+    reporter = Reporter(Mode.PLAIN, stream=stream, lang="en", now=clock)
+    for step in range(1, 51):
+        clock.t += 0.1
+        reporter(Stepped(at(step), 0.5, 0.1))
+        if step % 10 == 0:
+            reporter.phase("evaluate", 0, 2)
+            clock.t += 2.0
+            reporter.phase("evaluate", 2, 2)
+            reporter(scored(step))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 1 + 5
+    assert lines[-1].split()[-1] == "0:15"

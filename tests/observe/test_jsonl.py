@@ -131,6 +131,17 @@ def test_a_file_that_lost_its_end_is_kept_and_said_so(tmp_path):
         assert log.lengths() == {"events.jsonl": length}
 
 
+def test_cutting_back_to_nothing_leaves_files_as_new(tmp_path):
+    logs = (EventLog(tmp_path / "events.jsonl"), MetricsTable(tmp_path / "metrics.csv"))
+    new = [log.path.read_bytes() for log in logs]
+    for log in logs:
+        log(evaluated(10))
+        assert log.truncate_to({"events.jsonl": 0, "metrics.csv": 0})
+        log.close()
+    assert [log.path.read_bytes() for log in logs] == new
+    assert jsonl.read_metrics(tmp_path / "metrics.csv")["step"] == []
+
+
 def test_a_torn_last_line_is_cut_off_when_the_file_is_opened_again(tmp_path):
     path = tmp_path / "events.jsonl"
     with EventLog(path, every_steps=1) as log:

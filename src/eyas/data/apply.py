@@ -7,6 +7,7 @@ resampling or tables is done image by image in Pillow, which lets other threads 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
@@ -156,14 +157,13 @@ def cropped(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> ND
     n, h, w, c = images.shape
     if not n:
         return images
-    columns = _reflected(w, pad)
     if 2 * pad < w:  # slices are three times as fast as a lookup
         wide = np.empty((n, h, w + 2 * pad, c), np.uint8)
         wide[:, :, pad : pad + w] = images
         wide[:, :, :pad] = images[:, :, pad:0:-1]
         wide[:, :, pad + w :] = images[:, :, -2 : -2 - pad : -1]
     else:
-        wide = np.take(images, columns, axis=2)
+        wide = np.take(images, _reflected(w, pad), axis=2)
     # One window of w pixels starts at every byte; a window is one opaque element, so a crop is a lookup of h of them.
     windows = np.ndarray((wide.size - w * c + 1,), np.dtype((np.void, w * c)), wide.data, strides=(1,))
     lines = _reflected(h, pad)[shift[:, :1] + np.arange(h)] + np.arange(n)[:, None] * h
@@ -171,11 +171,14 @@ def cropped(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> ND
     return windows[starts].view(np.uint8).reshape(n, h, w, c)
 
 
+@functools.lru_cache(maxsize=64)
 def _reflected(length: int, pad: int) -> NDArray[np.int64]:
     """int64 (length + 2 * pad,): 0..length-1 with reflections (the edge is not repeated) before and after."""
     period = max(1, 2 * (length - 1))
     at = np.abs(np.arange(-pad, length + pad)) % period
-    return np.minimum(at, period - at) if length > 1 else np.zeros(length + 2 * pad, np.int64)
+    found = np.minimum(at, period - at) if length > 1 else np.zeros(length + 2 * pad, np.int64)
+    found.setflags(write=False)  # it is handed out again
+    return found
 
 
 def _flipped(images: NDArray[np.uint8], flip: NDArray[np.bool_]) -> None:
@@ -329,13 +332,17 @@ def mixed(own: NDArray[np.uint8], partner: NDArray[np.uint8], draws: Draws) -> N
     """uint8, same shape: own and partner images blended by `draws.blend` (rounded) or pasted by `draws.paste`."""
     assert draws.blend is not None
     assert draws.paste is not None
-    out = own.copy()
     rows = np.flatnonzero(draws.blend < 256)
-    if rows.size:
+    everybody = len(rows) == len(own)
+    out = np.empty_like(own) if everybody else own.copy()
+    if len(rows):
         share = draws.blend[rows, None, None, None]
         # At most 255 * 256 + 128: it fits into 16 bits.
-        sums = own[rows] * share + partner[rows] * (np.uint16(256) - share) + np.uint16(128)
-        out[rows] = (sums >> np.uint16(8)).astype(np.uint8)
+        sums = (own if everybody else own[rows]) * share
+        sums += (partner if everybody else partner[rows]) * (np.uint16(256) - share)
+        sums += np.uint16(128)
+        sums >>= np.uint16(8)
+        out[slice(None) if everybody else rows] = sums
     for row, (y0, y1, x0, x1) in enumerate(draws.paste.tolist()):
         if y1 > y0 and x1 > x0:
             out[row, y0:y1, x0:x1] = partner[row, y0:y1, x0:x1]

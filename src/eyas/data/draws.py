@@ -8,6 +8,7 @@ https://doi.org/10.1145/2714064.2660195) used as a counter: the state of draw `p
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,6 +68,7 @@ class Draw(enum.IntEnum):
     TRIVIAL_SIGN = 63
 
 
+@functools.lru_cache(maxsize=1024)
 def key(seed: int, stream: int, again: int = 0) -> int:
     """The 64-bit key of one stream of draws; `again` numbers further draws of the same stream (rejection, pairs)."""
     state = seed & _MASK

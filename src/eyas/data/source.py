@@ -65,7 +65,7 @@ def find(
         if isinstance(part, Path)
     }
     for split, path in outside.items():
-        if not path.exists():
+        if not os.path.exists(path):
             raise _missing(path, split.name.lower())
     apart = frozenset(os.path.realpath(path) for path in outside.values())
     samples = look(data, label_from=label_from, columns=columns, download=download, exclude=apart)
@@ -74,7 +74,7 @@ def find(
         if (samples.splits == split).any():
             n = int((samples.splits == split).sum())
             raise DataError("EY-D061", what=what, n=n, path=path)
-        more = look(path, label_from=label_from, columns=columns)
+        more = _elsewhere(path, label_from, columns)
         declared = more.rows(split)
         if len(declared) and len(declared) < len(more):
             more = take(more, declared)
@@ -99,12 +99,30 @@ def look(
         return _known(data, download=download)
     if isinstance(data, str) and "://" in data:
         raise DataError("EY-D009", path=data, kind=data.partition("://")[0] + "://")
-    path = Path(os.path.abspath(Path(data).expanduser()))
-    if not path.exists():
+    path = Path(os.path.abspath(os.path.expanduser(data)))
+    if not os.path.exists(path) or not str(data).strip():  # Path.exists raises for names that are too long
         raise _missing(Path(data), None)
     seen = Seen()
-    found = _file(path, seen, columns) if path.is_file() else _folder(path, seen, label_from, columns, exclude)
+    try:
+        if path.is_dir():
+            found = _folder(path, seen, label_from, columns, exclude)
+        else:
+            found = _file(path, seen, columns)
+            if label_from is not None:
+                seen.note(say("label_from_unused"))
+    except OSError as error:
+        raise DataError("EY-D014", path=error.filename or path, reason=error.strerror or error) from error
     return replace(found, layout=printable(found.layout), notes=(*found.notes, *seen.notes()))
+
+
+def _elsewhere(path: Path, label_from: str | None, columns: Mapping[str, str] | None) -> Samples:
+    """The samples of another val or test: named like the training images, or in class folders when names do not fit."""
+    try:
+        return look(path, label_from=label_from, columns=columns)
+    except DataError as error:
+        if error.code != "EY-D013":
+            raise
+        return look(path, columns=columns)
 
 
 def _known(name: str, *, download: bool) -> Samples:
@@ -139,10 +157,7 @@ def _file(path: Path, seen: Seen, columns: Mapping[str, str] | None) -> Samples:
 def _folder(
     path: Path, seen: Seen, label_from: str | None, columns: Mapping[str, str] | None, exclude: frozenset[str]
 ) -> Samples:
-    try:
-        files = sorted((e.name for e in os.scandir(path) if not is_hidden(e.name) and e.is_file()), key=natural)
-    except OSError as error:
-        raise DataError("EY-D014", path=path, reason=error.strerror or error) from error
+    files = sorted((e.name for e in os.scandir(path) if not is_hidden(e.name) and e.is_file()), key=natural)
     if label_from is None:
         refuse_unreadable(path)
         for folder in (path, path / "raw"):  # torchvision keeps the files in raw/
@@ -216,7 +231,7 @@ def _fit_to_train(samples: Samples, data: str | Path) -> None:
 
 def _missing(path: Path, what: str | None) -> DataError:
     """The error for a path that does not exist, with names beside it that are nearly the same."""
-    whole = Path(os.path.abspath(path.expanduser()))
+    whole = Path(os.path.abspath(os.path.expanduser(path)))
     folder = whole.parent
     try:
         beside = [e.name for e in os.scandir(folder) if not is_hidden(e.name)]
@@ -231,7 +246,8 @@ def _missing(path: Path, what: str | None) -> DataError:
 
 
 def _has_folders(path: Path) -> bool:
-    return any(e.is_dir() and not is_hidden(e.name) for e in os.scandir(path))
+    with os.scandir(path) as entries:
+        return any(entry.is_dir() and not is_hidden(entry.name) for entry in entries)
 
 
 def _is_pickle(path: Path) -> bool:

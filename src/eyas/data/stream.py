@@ -71,16 +71,15 @@ class Stream:
         index = self.rows[numbers[start:stop]]
         labels = self.labels[index].astype(np.int64)
         weights = None if self.weights is None else self.weights[index]
-        if draws.partner is None:
-            images = self._render(slots[start:stop], draws.take(slice(start, stop)))
+        mine = draws if (start, stop) == (0, size) else draws.take(slice(start, stop))
+        if mine.partner is None:
+            images = self._render(slots[start:stop], mine)
             return Batch(images, labels, index, position, size, start, weights=weights)
-        mine = draws.take(slice(start, stop))
-        assert mine.partner is not None
         needed = np.union1d(wanted, mine.partner)
         built = self._render(slots[needed], draws.take(needed))
-        pixels = built[np.searchsorted(needed, wanted)], built[np.searchsorted(needed, mine.partner)]
+        own = built[start:stop] if len(needed) == size else built[np.searchsorted(needed, wanted)]
         return Batch(
-            mixed(*pixels, mine),
+            mixed(own, built[np.searchsorted(needed, mine.partner)], mine),
             labels,
             index,
             position,

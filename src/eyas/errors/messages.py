@@ -657,6 +657,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "classes_from_file": ("order of the {n} classes from {path}", "{n} 个类别的顺序取自 {path}"),
     "classes_without_images": ("{n} listed classes without images ({examples})", "{n} 个列出的类别没有图片({examples})"),
     "names_without_label": ("{n} file names without a label left out ({examples})", "忽略不含标签的文件名 {n} 个({examples})"),
+    "label_from_unused": ("--label-from was not used: the data holds its labels", "未使用 --label-from:数据中已有标签"),
     "table_encoding": ("{path} read as {encoding}", "{path} 按 {encoding} 读取"),
     "table_no_header": ("{path} has no header: columns told by what is in them", "{path} 没有表头:按内容判断各列"),
     "table_empty": ("no rows", "没有数据行"),

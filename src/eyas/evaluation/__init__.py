@@ -1,0 +1,1 @@
+"""How good it is: metrics with intervals, stored predictions, figures. Numpy only."""

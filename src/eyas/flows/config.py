@@ -414,8 +414,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, _Said]:
         name = key.removeprefix("EYAS_").lower()
         if name not in _FIELDS:
             known = [f"EYAS_{field.upper()}" for field in _FIELDS] + [n for n in OTHER_VARIABLES if n[-1] != "_"]
-            by_name = {variable.lower(): variable for variable in known}
-            guess = by_name.get(closest(key, list(by_name), ""), "")
+            # Without the prefix that all share, or everything would look alike.
+            by_name = {variable.removeprefix("EYAS_").lower(): variable for variable in known}
+            guess = by_name.get(closest(name, list(by_name), ""), "")
             following = f"export {guess}={value}" if guess else f"unset {key}"
             raise UsageError("EY-U011", got=f"{key}={value}", allowed=", ".join(known), next=following)
         said[name] = _Said(value, key, _VARIABLE, f"{key}={value}")

@@ -97,7 +97,7 @@ def clock(seconds: float | None) -> str:
     """
     if seconds is None or not math.isfinite(seconds):
         return "–"
-    whole = math.ceil(seconds)
+    whole = math.ceil(round(seconds, 3))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
@@ -366,10 +366,11 @@ class Reporter:
         took = now - self._phase_from
         title = self._known("phase", name)
         if done >= total:
-            if took >= 1:
+            within = self._pace is not None and name in ("evaluate", "save")  # a part of training, and comes again
+            if took >= 1 and not within:
                 self._line(self._say("console.phase_done", phase=title, total=f"{total:,}", took=clock(took)))
             self._phase = ""
-            if self._pace:
+            if self._pace is not None and not within:
                 self._pace.pause(now)
         elif self._due(now):
             left = took / done * (total - done) if done and took > 1 else None

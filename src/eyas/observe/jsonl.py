@@ -48,6 +48,8 @@ class Appended(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.least = 0
+        """Bytes at the beginning that are never cut: the header, where there is one."""
         self._file = path.open("ab", buffering=0)
         _drop_torn_line(path)
 
@@ -60,14 +62,14 @@ class Appended(ABC):
         return {self.path.name: self.path.stat().st_size}
 
     def truncate_to(self, lengths: Mapping[str, int]) -> bool:
-        """Cut the file back to the length stored under its name; True when it now holds exactly that much.
+        """Cut the file back to the length stored under its name (0 = as new); True when that could be done.
 
         False when it is shorter (lost in a power failure) or not named: then whole lines are kept as they are.
         """
         wanted = lengths.get(self.path.name)
         if wanted is None or self.path.stat().st_size < wanted:
             return False
-        self._file.truncate(wanted)
+        self._file.truncate(max(wanted, self.least))
         return True
 
     def sync(self) -> None:
@@ -158,8 +160,10 @@ class MetricsTable(Appended):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        header = ",".join(COLUMNS)
+        self.least = len(header) + 1
         if path.stat().st_size == 0:
-            self._append(",".join(COLUMNS))
+            self._append(header)
 
     def __call__(self, event: Event) -> None:
         """Add a row when `event` is a scoring of val."""

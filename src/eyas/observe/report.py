@@ -13,6 +13,7 @@ import io
 import json
 import math
 import shlex
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -47,10 +48,9 @@ SIDE = 144
 STAGES = ("scan", "pack", "plan", "train", "evaluate", "save", "wait", "report")
 
 #: keys that the report looks at; a run that was killed early lacks some
-RUN_KEYS = ("name", "command", "status", "created", "versions", "machine", "seed", "fingerprints", "plan", "recipe")
-RUN_KEYS += ("preprocess", "data", "chosen", "result", "resumes")
-DATA_KEYS = ("layout", "root", "n", "classes", "splits", "findings", "notes")
-RESULT_KEYS = ("epochs", "seconds", "images_per_second", "loader_tax", "seconds_by", "val", "test", "test_looks")
+RUN_KEYS = "name command status created versions machine seed fingerprints plan recipe preprocess chosen result resumes"
+DATA_KEYS = "layout root n classes splits findings notes"
+RESULT_KEYS = "epochs seconds images_per_second loader_tax seconds_by val test test_looks"
 
 Thumbnails = Callable[[int], NDArray[np.uint8]]
 
@@ -58,7 +58,7 @@ Thumbnails = Callable[[int], NDArray[np.uint8]]
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """run.json of a run, what it lacks filled in. Raises EY-D180 (no run), EY-D181 (damaged), EY-D182 (other schema)."""
+    """run.json of a run, what it lacks filled in. EY-D180: no run, EY-D181: damaged, EY-D182: other schema."""
     path = folder / "run.json"
     if not path.is_file():
         raise DataError("EY-D180", path=folder)
@@ -70,11 +70,16 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise DataError("EY-D181", path=path, detail=type(run).__name__)
     if run.get("schema") != SCHEMA:
         raise DataError("EY-D182", schema=run.get("schema"), path=path, allowed=SCHEMA)
-    full = dict.fromkeys(RUN_KEYS) | run
-    full["data"] = dict.fromkeys(DATA_KEYS) | (run.get("data") or {})
+    full = _complete(run, RUN_KEYS)
+    full["data"] = _complete(run.get("data"), DATA_KEYS)
     if run.get("result"):
-        full["result"] = dict.fromkeys(RESULT_KEYS) | run["result"]
+        full["result"] = _complete(run["result"], RESULT_KEYS)
     return full
+
+
+def _complete(found: Mapping[str, Any] | None, keys: str) -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(keys.split())
+    return empty | dict(found or {})
 
 
 def read_predictions(folder: Path, run: Mapping[str, Any]) -> tuple[str, Predictions | None]:
@@ -171,7 +176,14 @@ def chart(lines: Sequence[Line], *, title: str, percent: bool = False, band: tup
 
 
 def _finite(line: Line) -> Line:
-    kept = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
+    """The points that can be drawn, x rising: where a run went back and came again, what it then did counts."""
+    kept: list[tuple[float, float]] = []
+    for x, y in zip(line.x, line.y, strict=True):
+        if math.isfinite(x):
+            while kept and kept[-1][0] >= x:
+                kept.pop()
+            if math.isfinite(y):
+                kept.append((x, y))
     return Line([x for x, _ in kept], [y for _, y in kept], line.style, line.name)
 
 
@@ -272,10 +284,13 @@ def headline(run: Mapping[str, Any], split: str, summary: Summary | None) -> dic
 def curves(history: Mapping[str, Sequence[Any]], steps: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, Any]]:
     """Charts of loss, accuracy and learning rate: `{title, svg, lines: [(style, name)]}`, those that have points."""
     t = functools.partial(say, lang=lang)
-    epoch = [float(e) for e in history.get("epoch", ())]
+    judged = history.get("weights", ())
+    # At its end a run with an average scores the raw weights too; they are no point of the average's curve.
+    same = [i for i, weights in enumerate(judged) if weights == judged[0]]
+    epoch = [float(history["epoch"][i]) for i in same]
 
     def column(name: str, style: str, words: str = "") -> Line:
-        return Line(epoch, [float(v) for v in history.get(name, ())], style, words)
+        return Line(epoch, [float(history[name][i]) for i in same], style, words)
 
     at = [float(s["epoch"]) for s in steps]
     raw = [math.nan if s.get("loss") is None else float(s["loss"]) for s in steps]
@@ -333,7 +348,7 @@ def class_rows(run: Mapping[str, Any], classes: Sequence[str], summary: Summary)
 
 
 def matrix(p: Predictions) -> dict[str, Any]:
-    """The confusion matrix as rows of `{name, cells: [{count, share, wrong, title}]}`; with many classes the worst."""
+    """The confusion matrix as rows of `{name, cells: [{count, shade, wrong, title}]}`; with many classes the worst."""
     counts = p.confusion
     which = np.arange(len(p.classes))
     if len(which) > MATRIX:
@@ -346,14 +361,16 @@ def matrix(p: Predictions) -> dict[str, Any]:
         cells = [
             {
                 "count": int(counts[i, j]),
-                "share": round(float(counts[i, j] / totals[i]), 3),
+                # the root: a mistake of 4 % is worth seeing
+                "shade": round(float(counts[i, j] / totals[i]) ** (1.0 if i == j else 0.5), 3),
                 "wrong": bool(i != j),
                 "title": f"{names[i]} → {names[j]}: {int(counts[i, j])}",
             }
             for j in which
         ]
         rows.append({"name": names[i], "cells": cells})
-    return {"names": [names[j] for j in which], "rows": rows, "all": len(which) == len(names), "classes": len(names)}
+    heads = [(names[j], any(unicodedata.east_asian_width(c) == "W" for c in names[j])) for j in which]
+    return {"heads": heads, "rows": rows, "all": len(which) == len(names), "classes": len(names)}
 
 
 def time_rows(result: Mapping[str, Any], lang: str) -> list[dict[str, Any]]:
@@ -444,7 +461,7 @@ def render(folder: Path, *, thumbnails: Thumbnails | None = None, lang: str | No
     summary = p.summary() if p is not None and len(p) else None
     events = jsonl.read_events(folder / "events.jsonl")
     steps = [e for e in events if e["kind"] == "stepped"]
-    result = run["result"] or dict.fromkeys(RESULT_KEYS)
+    result = run["result"] or _complete(None, RESULT_KEYS)
     data = run["data"]
     name = printable(str(run.get("name") or folder.resolve().name))
     values: dict[str, Any] = {

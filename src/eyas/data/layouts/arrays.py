@@ -145,8 +145,6 @@ def read_idx(path: Path, *, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
                 raise DataError("EY-D030", path=path, reason=say("idx_long", want=size))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError("EY-D030", path=path, reason=error) from error
-    except OSError as error:
-        raise DataError("EY-D014", path=path, reason=error.strerror or error) from error
     return out
 
 
@@ -181,8 +179,6 @@ def read_npz(path: Path, seen: Seen) -> Samples:
             return _from_npz(path, list(shapes), lambda name: arrays[name], seen)
     except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
         raise DataError("EY-D040", path=path, reason=error) from error
-    except OSError as error:
-        raise DataError("EY-D014", path=path, reason=error.strerror or error) from error
 
 
 def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tuple[int, ...]:

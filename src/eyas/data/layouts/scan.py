@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import final
 
 from eyas.data.layouts.names import IMAGE_SUFFIXES, is_hidden, is_text, listing, natural, suffix
-from eyas.errors import DataError
 from eyas.errors.messages import printable, say
 
 
@@ -90,11 +89,8 @@ class Folder:
 
 
 def scan(root: Path, seen: Seen, *, exclude: frozenset[str] = frozenset()) -> Folder:
-    """The tree of images below `root`; `exclude` are real paths to stay out of. Raises EY-D014 if unreadable."""
-    try:
-        os.scandir(root).close()
-    except OSError as error:
-        raise DataError("EY-D014", path=root, reason=error.strerror) from error
+    """The tree of images below `root`, which must be readable; `exclude` are real paths to stay out of."""
+    os.scandir(root).close()  # a folder below may be unreadable, the root may not
     top = Folder("")
     real_root = os.path.realpath(root)
     visited = {real_root}

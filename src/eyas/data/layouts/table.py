@@ -108,7 +108,7 @@ def understands(path: Path) -> bool:
     """Whether a table beside images is the list of their labels: columns are found and the first rows lead to files."""
     quiet = Seen()
     try:
-        table = load(path, quiet)
+        table = load(path, quiet, most_bytes=1 << 18)
         assign_roles(table, quiet, None)
     except DataError:
         return False
@@ -118,9 +118,13 @@ def understands(path: Path) -> bool:
     return any(files.find(_clean(table.cell(row, "path"))) is not None for row in table.rows)
 
 
-def load(path: Path, seen: Seen) -> Table:
-    """The file as rows of text, delimiter and encoding found out. Raises EY-D026 and EY-D027."""
-    text, encoding = decode_text(path.read_bytes(), path)
+def load(path: Path, seen: Seen, *, most_bytes: int | None = None) -> Table:
+    """The file (or its first lines) as rows of text, delimiter and encoding found out. Raises EY-D026 and EY-D027."""
+    with path.open("rb") as file:
+        data = file.read() if most_bytes is None else file.read(most_bytes)
+        if most_bytes is not None and len(data) == most_bytes:
+            data = data[: data.rfind(b"\n") // 2 * 2 + 1] if b"\n" in data and data[:1] < b"\xfe" else data
+    text, encoding = decode_text(data, path)
     if encoding not in ("utf-8-sig", "utf-16"):
         seen.note(say("table_encoding", path=path.name, encoding=encoding.upper()))
     table = _load_jsonl(path, text) if suffix(path.name) in (".jsonl", ".ndjson") else _load_csv(path, text, seen)
