@@ -3,11 +3,14 @@
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
 from eyas.cli import doctor
 from eyas.cli.app import main
+from eyas.cli.needs import wait_politely
+from eyas.machine import look
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,15 @@ def test_a_cache_that_cannot_be_written_is_not_ready(capfd, monkeypatch):
 
 def test_sizes_are_written_as_people_read_them():
     assert [doctor.size(n) for n in (10, 3 * 2**20, 16 * 2**30)] == ["10 B", "3.0 MiB", "16.0 GiB"]
+
+
+def test_threads_sleep_while_they_wait_only_where_the_cores_are_shared():
+    here = look()
+    environ: dict[str, str] = {}
+    assert not wait_politely(replace(here, load=0.0), environ)
+    assert environ == {}
+    assert wait_politely(replace(here, load=float(here.logical_cores)), environ)
+    assert environ == {"OMP_WAIT_POLICY": "PASSIVE"}
+    said = {"OMP_WAIT_POLICY": "ACTIVE"}
+    assert not wait_politely(replace(here, load=100.0), said)
+    assert said == {"OMP_WAIT_POLICY": "ACTIVE"}

@@ -20,9 +20,14 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def wait_until_it_trains(process: subprocess.Popen[str], folder: Path) -> None:
+    log = folder / "run" / "events.jsonl"
+    before = log.stat().st_size if log.exists() else 0
+    seen = before
     while process.poll() is None:
-        if len(list((folder / "run" / "checkpoints").glob("step-*"))) >= 2:
+        now = log.stat().st_size if log.exists() else 0
+        if now > seen > 0 or (before == 0 and now > 2000):  # a resume cuts the log back first, then it grows
             return
+        seen = min(seen, now) if now else seen
         time.sleep(0.02)
     raise AssertionError(process.stderr.read() if process.stderr else "")
 

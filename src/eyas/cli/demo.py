@@ -11,7 +11,7 @@ import click
 from eyas.cli import evaluate as evaluating
 from eyas.cli import train as training
 from eyas.cli.command import Call, Verb
-from eyas.cli.needs import need
+from eyas.cli.needs import need_torch
 from eyas.errors.messages import say
 from eyas.flows.config import resolve
 
@@ -25,7 +25,7 @@ def command() -> click.Command:
 
 
 def _run(call: Call) -> int:
-    need("torch")
+    need_torch()
     out = replace(call.out, words=TRAIN)
     out.note(f"$ eyas {shlex.join(TRAIN)}")
     flags = dict(zip((flag[2:] for flag in TRAIN[2::2]), TRAIN[3::2], strict=True))

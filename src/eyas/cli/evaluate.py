@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eyas.cli.command import Call, Verb, argument, choice, option
-from eyas.cli.needs import need
+from eyas.cli.needs import need_torch
 from eyas.cli.output import Out, table
 from eyas.cli.train import percent
 from eyas.errors.messages import say
@@ -27,7 +27,7 @@ def command() -> click.Command:
 
 def evaluate(target: str, data: str | None, split: str | None, out: Out) -> dict[str, Any]:
     """Score and return the document of `--json`."""
-    need("torch")
+    need_torch()
     from eyas.flows import score
 
     with out.reporter() as reporter:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from eyas.cli.command import Call, Verb
-from eyas.cli.needs import need
+from eyas.cli.needs import need_torch
 from eyas.cli.output import table
 from eyas.errors.messages import language, say
 
@@ -39,7 +39,7 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def _run(call: Call) -> int:
-    need("torch")
+    need_torch()
     from eyas.models import catalog
 
     rows = [_row(name) for name in catalog.names()]

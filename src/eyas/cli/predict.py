@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from eyas.cli.command import Call, Verb, argument, count, option
-from eyas.cli.needs import need
+from eyas.cli.needs import need_torch
 from eyas.cli.output import to_json
 from eyas.errors import UsageError
 from eyas.errors.messages import printable
@@ -60,7 +60,7 @@ def _shown(row: dict[str, Any]) -> str:
 
 
 def _run(call: Call) -> int:
-    need("torch")
+    need_torch()
     top = count(call.params, "top", default=1, most=1000)
     files = list(expanded(call.params["files"], sys.stdin))
     if not files:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from eyas.cli.command import Call, Verb, argument
-from eyas.cli.needs import need
+from eyas.cli.needs import need, need_torch
 from eyas.errors.messages import say
 
 
@@ -18,10 +16,13 @@ def command() -> click.Command:
 
 def _run(call: Call) -> int:
     need("matplotlib", "jinja2")
-    from eyas.observe import report
-    from eyas.training import run as runs
+    need_torch()
+    from eyas.flows.rewrite import rewrite
 
-    run = runs.find(call.params["run"], Path("runs"))
-    path = report.write(run.path)
-    call.out.answer({"run": run.path, "report": path}, str(path) if call.out.quiet else say("cli.report", path=path))
+    with call.out.reporter() as reporter:
+        path, notes = rewrite(call.params["run"], progress=reporter.phase)
+    for note in notes:
+        call.out.note(note)
+    text = str(path) if call.out.quiet else say("cli.report", path=path)
+    call.out.answer({"run": path.parent, "report": path, "notes": notes}, text)
     return 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import click
 
 from eyas.cli.command import Call, Verb, argument, count, option, setting_options
+from eyas.cli.needs import need_torch
 from eyas.cli.train import settings_of
+from eyas.errors import StorageError
 from eyas.errors.messages import say
 
 
@@ -27,10 +31,14 @@ def command() -> click.Command:
 def _run(call: Call) -> int:
     number = count(call.params, "count", default=36, most=400)
     resolved = settings_of(call)
+    out = Path(call.params["to"] or "eyas-show.png")
+    if not out.absolute().parent.is_dir():  # said now, not after the images were prepared
+        raise StorageError("EY-S001", path=out.parent, reason=os.strerror(errno.ENOENT))
+    need_torch()
     from eyas.flows import show
 
-    out = Path(call.params["to"] or "eyas-show.png")
     with call.out.reporter() as reporter:
-        path = show.show(call.params["data"], resolved.settings, out=out, count=number, progress=reporter.phase)
-    call.out.answer({"path": path, "count": number}, str(path) if call.out.quiet else say("cli.show.done", path=path))
+        shown = show.show(call.params["data"], resolved.settings, out=out, count=number, progress=reporter.phase)
+    text = str(shown.path) if call.out.quiet else say("cli.show.done", path=shown.path)
+    call.out.answer({"path": shown.path, "count": number}, f"{text}\n{shown.legend}".rstrip())
     return 0

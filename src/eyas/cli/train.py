@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eyas.cli.command import Call, Verb, argument, option, setting_options
-from eyas.cli.needs import need
+from eyas.cli.needs import need_torch
 from eyas.cli.output import Out
 from eyas.errors.messages import say
 from eyas.flows.config import Resolved, resolve
@@ -46,7 +46,7 @@ def settings_of(call: Call) -> Resolved:
 
 def train(data: str, resolved: Resolved, out: Out) -> dict[str, Any]:
     """Train and return the document of `--json`."""
-    need("torch")
+    need_torch()
     from eyas.flows import classify
 
     with out.reporter() as reporter:

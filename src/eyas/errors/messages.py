@@ -766,6 +766,11 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.option.config": ("settings from this TOML file, like the config.toml of a run", "从此 TOML 文件读取设置,例如某次运行的 config.toml"),
     "cli.gave_way": ("gave way: {note}", "已被取代:{note}"),
     "cli.report": ("report  {path}", "报告  {path}"),
+    "report_no_images": ("the report has no pictures: {reason}", "报告中没有图片:{reason}"),
+    "report_other_images": (
+        "the report has no pictures: {data} is no longer what the run was trained on",
+        "报告中没有图片:{data} 已与训练时不同",
+    ),
     "cli.run": ("a run: its folder, runs/latest, or its number", "一次运行:目录、runs/latest 或编号"),
     "cli.train.data": (
         "a folder of images, a label file, IDX files, an .npz, or fashion-sample",

@@ -64,7 +64,7 @@ def train(
     n = len(prepared.rows(Split.TRAIN))
     found = Found(train=n, channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width))
     recipe = recipe_for(settings, spec.name, found)
-    plan = decide(machine, _job(recipe, prepared), _wishes(settings))
+    plan = decide(machine, _job(recipe, prepared, spec), _wishes(settings))
     clock.lap("plan")
 
     intent = {"recipe": recipe.to_dict(), "data": prepared.identity()}
@@ -104,11 +104,11 @@ def train(
     return run
 
 
-def _job(recipe: Recipe, prepared: Prepared) -> Job:
+def _job(recipe: Recipe, prepared: Prepared, spec: catalog.Spec) -> Job:
     pre = prepared.preprocess
     resampled = recipe.augment.warps or prepared.train.uniform is None
     cuda = torch.cuda.is_available()
-    return Job(pre.height * pre.width, resampled, recipe.batch_size, cuda)
+    return Job(pre.height * pre.width, resampled, recipe.batch_size, cuda, spec.own_kernels)
 
 
 def _wishes(settings: Settings) -> Wishes:

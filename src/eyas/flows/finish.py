@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from eyas.data.samples import Split
 from eyas.engines.engine import softmax
-from eyas.evaluation import predictions
+from eyas.evaluation import figures, predictions
 from eyas.evaluation.predictions import Predictions
 from eyas.flows.prepare import Prepared
 from eyas.flows.scoring import logits_of
 from eyas.flows.session import Session
 from eyas.observe import report
+from eyas.observe.jsonl import read_metrics
 from eyas.training import checkpoint
 from eyas.training.checkpoint import Loaded
 from eyas.training.progress import Progress
@@ -42,6 +43,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     engine = session.engine()
     load_into(engine.module, tensors)
     scores: dict[str, Any] = {}
+    shown: Predictions | None = None
     for split in (Split.VAL, Split.TEST):
         rows = prepared.rows(split)
         if not len(rows):
@@ -55,6 +57,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
             rows=rows,
         )
         predictions.write(run.path, split.name.lower(), predictions=made)
+        shown = made if split is Split.VAL or shown is None else shown
         scores[split.name.lower()] = made.summary().to_dict(samples.classes)
     looks = int((run.document.get("result") or {}).get("test_looks", 0)) + ("test" in scores)
     session.seconds["evaluate"] = session.seconds.get("evaluate", 0.0) + time.monotonic() - begun
@@ -70,10 +73,19 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     }
     run.write(result=result)
     begun = time.monotonic()
+    if shown is not None:
+        _plots(run, shown)
     report.write(run.path, thumbnails=thumbnails(prepared))
     session.seconds["report"] = time.monotonic() - begun
     result |= {"seconds": session.elapsed(), "seconds_by": dict(session.seconds)}
     run.write(status="done", finished=now(), result=result)
+
+
+def _plots(run: Run, made: Predictions) -> None:
+    """Curves and confusion matrix as PNG files, for those who want to paste them somewhere."""
+    (run.path / "plots").mkdir(exist_ok=True)
+    for name, data in figures.plots(read_metrics(run.path / "metrics.csv"), made).items():
+        predictions.replace_file(run.path / "plots" / name, data)
 
 
 def choose(at: Progress, *, averaged: bool) -> tuple[int, str]:

@@ -38,7 +38,7 @@ def evaluate(
     classifier = load(target, root=root)
     if data is None:
         return _own(classifier, split, progress)
-    samples = _matched(source.find(data), classifier)
+    samples = source.match(source.look(data), classifier.classes, what=data)
     wanted = _wanted(samples, split)
     rows = samples.rows(wanted) if wanted is not None else np.arange(len(samples), dtype=np.int64)
     pack = packs.build(
@@ -80,17 +80,6 @@ def _own(classifier: Classifier, split: str | None, progress: Progress) -> dict[
     probabilities = softmax(logits_of(classifier.engine, prepared, wanted))
     found = metrics.summary(probabilities, prepared.samples.labels[rows].astype(np.int64)).to_dict(classifier.classes)
     return {"split": name, "bad": len(prepared.bad), **found}
-
-
-def _matched(samples: Samples, classifier: Classifier) -> Samples:
-    """The samples with labels in the run's order of classes, matched by name."""
-    unknown = [c for c in samples.classes if c not in classifier.classes]
-    if unknown:
-        raise DataError("EY-D203", got=", ".join(unknown[:5]), allowed=", ".join(classifier.classes[:20]))
-    to = np.array([classifier.classes.index(c) for c in samples.classes], np.int32)
-    return Samples(
-        samples.source, classifier.classes, to[samples.labels], samples.splits, samples.layout, root=samples.root
-    )
 
 
 def _wanted(samples: Samples, split: str | None) -> Split | None:

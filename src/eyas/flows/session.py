@@ -81,9 +81,14 @@ class Session:
             len(self.prepared.samples.classes), pre.height, pre.width, pre.channels, pre.mean, pre.std
         )
 
+    def _build(self, seed: int) -> torch.nn.Module:
+        channels_last = self.plan["memory_format"] == "channels_last"
+        arguments = self.recipe.model_args
+        return catalog.build(self.spec, self.inputs(), arguments=arguments, seed=seed, channels_last=channels_last)
+
     def new_state(self, stream: Stream) -> State:
         """Model with its first weights, optimiser, and the average when the recipe has one."""
-        model = catalog.build(self.spec, self.inputs(), arguments=self.recipe.model_args, seed=self.recipe.seed)
+        model = self._build(self.recipe.seed)
         prepare_on = getattr(model, "prepare", None)
         if prepare_on is not None:  # a first layer made from the data, like whitening
             prepare_on(torch.from_numpy(stream.batch(0, min(4096, stream.epoch_size)).images))
@@ -110,7 +115,7 @@ class Session:
     def engine(self, model: torch.nn.Module | None = None, *, autocast: torch.dtype | None = None) -> Eager:
         """An engine for `model`, or for a new net whose weights are still to be loaded."""
         if model is None:
-            model = catalog.build(self.spec, self.inputs(), arguments=self.recipe.model_args, seed=0).to(self.device)
+            model = self._build(0).to(self.device)
         return Eager(model, batch=EVALUATION_BATCH, autocast=autocast)
 
     # ---- training -----------------------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ class Session:
         numerics = numerics_of(self.plan)
         at = start(recipe, stream.epoch_size, steps=UNKNOWN)
         events, metrics = EventLog(run.path / "events.jsonl"), MetricsTable(run.path / "metrics.csv")
-        with events, metrics:
+        with events, metrics, asked_to_leave() as leave:
             at = self._resume(state, at, numerics, (events, metrics))
 
             def small(state: State, at: Progress) -> dict[str, Any]:
@@ -132,10 +137,15 @@ class Session:
                 elapsed = self.elapsed()
                 return {"progress": asdict(at), "state": state.small(), "lengths": lengths, "elapsed_s": elapsed}
 
+            def sync() -> None:
+                for file in (events, metrics):
+                    file.sync()  # a checkpoint must not remember more of a file than the disk has
+
             saver = Saver(
                 run.checkpoints,
                 fingerprints={"intent": run.document["intent"], "numerics": numerics},
                 small=small,
+                sync=sync,
                 every_s=self.save_every,
             )
             saver.best = self._best_checkpoint(at)
@@ -146,22 +156,19 @@ class Session:
             begun = time.monotonic()
             first = at.position
             try:
-                with asked_to_leave() as leave:
-                    hooks = self._hooks(saver, leave)
-                    loop = training_loop(
-                        state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks
-                    )
-                    with closing(loop):
-                        for event in loop:
-                            events(event)
-                            metrics(event)
-                            reporter(event)
-                            self._log(event)
-                            if isinstance(event, Stopped):
-                                stopped = event
-                    for saved in saver.drain():
-                        events(saved)
-                        reporter(saved)
+                hooks = self._hooks(saver, leave)
+                loop = training_loop(state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks)
+                with closing(loop):
+                    for event in loop:
+                        events(event)
+                        metrics(event)
+                        reporter(event)
+                        self._log(event)
+                        if isinstance(event, Stopped):
+                            stopped = event
+                for saved in saver.drain():
+                    events(saved)
+                    reporter(saved)
             finally:
                 feed.close()
                 reporter.close()
@@ -192,7 +199,7 @@ class Session:
             self.run.log(f"damaged checkpoint {name} passed over: {why}")
         if loaded is None:
             for file in files:
-                file.truncate_to({"events.jsonl": 0})
+                file.truncate_to({"events.jsonl": 0, "metrics.csv": 0})
             return at
         tensors = {f: {n: torch.from_numpy(a) for n, a in named.items()} for f, named in loaded.tensors.items()}
         state.load(tensors)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from eyas.data.order import Shuffled
 from eyas.data.samples import Split
 from eyas.data.stream import Stream
-from eyas.evaluation.figures import sample_grid
+from eyas.evaluation.figures import drawable, legend, sample_grid
 from eyas.evaluation.predictions import replace_file
 from eyas.flows.prepare import Progress, prepare, quiet
 from eyas.flows.recipes import Found, recipe_for
@@ -17,7 +18,15 @@ from eyas.machine import look
 from eyas.models import catalog
 
 
-def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress: Progress = quiet) -> Path:
+@dataclass(frozen=True)
+class Shown:
+    """The file, and what the numbers in it stand for when no font here can draw the names (else empty)."""
+
+    path: Path
+    legend: str
+
+
+def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress: Progress = quiet) -> Shown:
     """Write a PNG of the first `count` images that training would see, augmented, with their labels."""
     machine = look()
     spec = catalog.find(settings.model or catalog.DEFAULT)
@@ -44,6 +53,7 @@ def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress:
         width=pre.width,
     )
     batch = stream.batch(0, count)
-    names = [prepared.samples.classes[label] for label in batch.labels]
-    replace_file(out, sample_grid(batch.images, names))
-    return out
+    classes = prepared.samples.classes
+    names = drawable(classes)  # numbers where no font here has the characters
+    replace_file(out, sample_grid(batch.images, [names[label] for label in batch.labels]))
+    return Shown(out, legend(classes))

@@ -77,6 +77,8 @@ class Job:
     batch_size: int
     cuda: bool
     """Whether torch sees a CUDA device."""
+    own_kernels: bool = False
+    """Whether the net brings its own fp32 kernels for CPUs."""
 
 
 def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
@@ -87,8 +89,8 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
     return Plan(
         (
             device,
-            _wish("precision", wishes.precision) or _precision(machine, on_cpu=on_cpu),
-            Choice("memory_format", "channels_last", "images arrive as N,H,W,C: no copy, and the kernels prefer it"),
+            _wish("precision", wishes.precision) or _precision(machine, job, on_cpu=on_cpu),
+            _memory_format(job, on_cpu=on_cpu),
             threads,
             _wish("parts", wishes.parts) or Choice("parts", 1, "memory allows the whole batch at once"),
             _wish("workers", wishes.workers) or Choice("workers", machine.cores, "one packing process per free core"),
@@ -107,7 +109,15 @@ def _device(job: Job) -> Choice:
     return Choice("device", "cpu", "torch sees no accelerator")
 
 
-def _precision(machine: Machine, *, on_cpu: bool) -> Choice:
+def _memory_format(job: Job, *, on_cpu: bool) -> Choice:
+    if job.own_kernels and on_cpu:
+        return Choice("memory_format", "contiguous", "this net's own kernels keep the batch innermost")
+    return Choice("memory_format", "channels_last", "images arrive as N,H,W,C: no copy, and the kernels prefer it")
+
+
+def _precision(machine: Machine, job: Job, *, on_cpu: bool) -> Choice:
+    if job.own_kernels and on_cpu:
+        return Choice("precision", "fp32", "this net's own kernels are fp32, and faster than bf16 modules")
     if not on_cpu:
         return Choice("precision", "bf16", "tensor cores; weights and statistics stay fp32")
     for flag, what in (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX-512 BF16")):

@@ -46,6 +46,8 @@ class Spec:
     """Height, width and channels, when the net takes no others."""
     smallest: int = 1
     """Least side in pixels."""
+    own_kernels: bool = False
+    """The net brings fp32 kernels for CPUs that beat the ordinary modules; they want contiguous weights."""
 
     def arguments(self) -> dict[str, Any]:
         """Names and defaults of what `--model-arg` may set."""
@@ -77,6 +79,7 @@ SPECS: dict[str, Spec] = {
             "XLA 文章中的双卷积网络,用于 28x28 灰度图",
             _fashion,
             fixed=(28, 28, 1),
+            own_kernels=True,
         ),
     )
 }
@@ -113,8 +116,10 @@ def check(spec: Spec, *, height: int, width: int, channels: int, arguments: Mapp
             raise UsageError("EY-U122", name=spec.name, got=f"{key}={value}", allowed=allowed)
 
 
-def build(spec: Spec, inputs: Inputs, *, arguments: Mapping[str, Any], seed: int) -> nn.Module:
-    """A new net with random weights that depend on `seed` alone, in channels_last where that applies."""
+def build(
+    spec: Spec, inputs: Inputs, *, arguments: Mapping[str, Any], seed: int, channels_last: bool = False
+) -> nn.Module:
+    """A new net with random weights that depend on `seed` alone."""
     check(spec, height=inputs.height, width=inputs.width, channels=inputs.channels, arguments=arguments)
     state = torch.random.get_rng_state()
     try:
@@ -122,7 +127,7 @@ def build(spec: Spec, inputs: Inputs, *, arguments: Mapping[str, Any], seed: int
         model = spec.build(inputs, **arguments)
     finally:
         torch.random.set_rng_state(state)
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model.to(memory_format=torch.channels_last) if channels_last else model  # pyright: ignore[reportCallIssue]
 
 
 def parameters(model: nn.Module) -> int:

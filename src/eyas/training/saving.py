@@ -58,7 +58,11 @@ class _Job:
 
 
 class Saver:
-    """Writes checkpoints of one run. `small` gives the values beside the tensors, at the moment of the snapshot."""
+    """Writes checkpoints of one run.
+
+    `small` gives the values beside the tensors at the moment of the snapshot; `sync` makes durable, in the background,
+    what they speak of.
+    """
 
     def __init__(
         self,
@@ -66,11 +70,13 @@ class Saver:
         *,
         fingerprints: Mapping[str, Any],
         small: Callable[[State, Progress], dict[str, Any]],
+        sync: Callable[[], None] = lambda: None,
         every_s: float | None = None,
     ) -> None:
         self.folder = folder
         self.fingerprints = fingerprints
         self.small = small
+        self.sync = sync
         self.every_s = every_s
         self.best: str | None = None
         self.stall_s = 0.0
@@ -125,6 +131,7 @@ class Saver:
         begun = time.monotonic()
         path = self.folder / name
         try:
+            self.sync()
             written = checkpoint.write(self.folder, name, arrays, small, fingerprints=self.fingerprints)
             seconds = time.monotonic() - begun
             job.result = Saved(job.at, str(written.path), written.bytes, seconds)

@@ -123,7 +123,8 @@ def load(path: Path, seen: Seen, *, most_bytes: int | None = None) -> Table:
     with path.open("rb") as file:
         data = file.read() if most_bytes is None else file.read(most_bytes)
         if most_bytes is not None and len(data) == most_bytes:
-            data = data[: data.rfind(b"\n") // 2 * 2 + 1] if b"\n" in data and data[:1] < b"\xfe" else data
+            # no byte of a longer character is a line feed, in UTF-8 as in GB18030; UTF-16 is cut between its pairs
+            data = data[: data.rfind(b"\n") + 1] if b"\n" in data and data[:1] < b"\xfe" else data
     text, encoding = decode_text(data, path)
     if encoding not in ("utf-8-sig", "utf-16"):
         seen.note(say("table_encoding", path=path.name, encoding=encoding.upper()))
