@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from paired import Arm, environment, keep, measure, table
 from PIL import Image
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from eyas.data.augment import Augment
@@ -44,6 +43,7 @@ from eyas.training.recipe import OptimizerChoice, Recipe
 from eyas.training.schedule import ScheduleChoice
 from eyas.training.state import State, make_optimizer
 from eyas.training.step import supervised
+from paired import Arm, environment, keep, measure, table
 
 ARTICLE = "article's loop, 4 workers"
 
@@ -58,6 +58,7 @@ class ArticleNet(nn.Module):
         self.fc1, self.fc2 = nn.Linear(320, 50), nn.Linear(50, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities (n, 10)."""
         x = self.bn1(F.relu(F.max_pool2d(self.conv1(x), 2)))
         x = self.bn2(F.relu(F.max_pool2d(self.conv2(x), 2)))
         x = F.relu(self.fc1(x.flatten(1)))
@@ -163,7 +164,12 @@ def cold(*arguments: str) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
         told = json.loads(done.stdout)
     test = told["test"]
-    found = {"command": command[1:], "seconds": seconds, "test_accuracy": test["accuracy"], "interval": test["interval"]}
+    found = {
+        "command": command[1:],
+        "seconds": seconds,
+        "test_accuracy": test["accuracy"],
+        "interval": test["interval"],
+    }
     found |= {"images_per_second": told["images_per_second"], "loader_tax": told["loader_tax"]}
     print(f"{' '.join(command[1:])}: {seconds:.1f} s, test accuracy {test['accuracy']:.4f}", file=sys.stderr)
     return found

@@ -1,6 +1,6 @@
 """CPU and wall time of `import eyas` and `eyas --help` over that of a bare interpreter, alternating.
 
-    ./scripts/bench startup
+./scripts/bench startup
 """
 
 from __future__ import annotations

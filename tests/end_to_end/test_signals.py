@@ -32,7 +32,9 @@ def wait_until_it_trains(process: subprocess.Popen[str], folder: Path) -> None:
     raise AssertionError(process.stderr.read() if process.stderr else "")
 
 
-@pytest.mark.parametrize(("number", "code", "status"), [(signal.SIGTERM, 75, "preempted"), (signal.SIGINT, 130, "interrupted")])
+@pytest.mark.parametrize(
+    ("number", "code", "status"), [(signal.SIGTERM, 75, "preempted"), (signal.SIGINT, 130, "interrupted")]
+)
 def test_a_signal_saves_leaves_and_the_same_command_goes_on(tmp_path, number, code, status):
     process = start(tmp_path, "--epochs", "40", "--save-every", "0.1")
     wait_until_it_trains(process, tmp_path)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from eyas.hardware.replicas import One, Tree, bounds, part_seed
 from eyas.training.losses import cross_entropy
+from eyas.training.progress import Progress
 from eyas.training.recipe import OptimizerChoice, Recipe
 from eyas.training.state import State, make_optimizer, twin
 from eyas.training.step import Part, supervised, update
-from eyas.training.progress import Progress
 
 
 @given(st.integers(1, 300), st.integers(1, 40))
@@ -92,7 +92,9 @@ def weights(state):
     return torch.cat([p.detach().flatten() for p in state.model.parameters()])
 
 
-@pytest.mark.parametrize("optimizer", [OptimizerChoice("sgd", momentum=0.9), OptimizerChoice("adamw", betas=(0.9, 0.99))])
+@pytest.mark.parametrize(
+    "optimizer", [OptimizerChoice("sgd", momentum=0.9), OptimizerChoice("adamw", betas=(0.9, 0.99))]
+)
 def test_one_part_and_four_parts_learn_the_same(optimizer):
     recipe = Recipe("net", optimizer=optimizer, clip_norm=1.0, smoothing=0.1, ema=0.1)
     one, _ = steps(recipe, 5, parts=1)
@@ -121,8 +123,13 @@ def test_dropout_differs_from_part_to_part_and_step_to_step():
     images, labels = torch.zeros(4, 2, 2, 3, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
     for step in range(2):
         replicas.apply(
-            part_step, state, lambda a, b: Part(images[a:b], labels[a:b], 4), size=4, step=step,
-            update=lambda s: True, stop=lambda: False,
+            part_step,
+            state,
+            lambda a, b: Part(images[a:b], labels[a:b], 4),
+            size=4,
+            step=step,
+            update=lambda s: True,
+            stop=lambda: False,
         )
     assert len({tuple(t.tolist()) for t in seen}) == 4
 

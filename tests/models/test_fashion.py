@@ -5,7 +5,7 @@ import io
 
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from eyas.data.source import find
 from eyas.models.fashion import FashionCNN

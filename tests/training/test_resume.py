@@ -164,6 +164,7 @@ def test_a_time_budget_decides_writes_first_and_is_replayed():
     told = recipe(epochs=None, time_s=10.0)
     clock = iter(np.arange(0, 1e6, 0.4))  # every question finds 0.4 s gone
     written = []
+
     def fresh():
         return new_state(told), start(told, N, steps=UNKNOWN)
 

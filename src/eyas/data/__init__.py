@@ -1,0 +1,1 @@
+"""The data path, torch-free: sources, packs, order, draws, augmentation, the stream."""

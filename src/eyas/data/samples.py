@@ -54,6 +54,7 @@ class FileSource(Source):
         return len(self.names)
 
     def name(self, row: int) -> str:
+        """The relative path."""
         return self.names[row]
 
     def path(self, row: int) -> Path:
@@ -65,11 +66,12 @@ class FileSource(Source):
         return self.path(row).read_bytes()
 
     def stat(self) -> NDArray[np.int64]:
+        """Of the files; zeros for one that cannot be asked."""
         out = np.zeros((len(self.names), 3), np.int64)
         root = f"{self.root}{os.sep}"
         for row, name in enumerate(self.names):
             try:
-                found = os.stat(root + name)  # noqa: PTH116 - a Path for each of a million names costs seconds
+                found = os.stat(root + name)
             except (OSError, ValueError):
                 continue  # an unreadable file is found, coded and set aside when it is packed
             out[row] = (found.st_size, found.st_mtime_ns, found.st_ino)
@@ -89,9 +91,11 @@ class ArraySource(Source):
         return len(self.images)
 
     def name(self, row: int) -> str:
+        """The number."""
         return f"{row:06d}"
 
     def stat(self) -> NDArray[np.int64]:
+        """Zeros: `identity` says what the pixels are."""
         return np.zeros((len(self.images), 3), np.int64)
 
 

@@ -1,0 +1,1 @@
+"""Engines: images in, probabilities out, whatever computes."""

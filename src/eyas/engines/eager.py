@@ -28,16 +28,15 @@ class Eager(Engine):
         self.device = first.device if first is not None else torch.device("cpu")
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the module says, in batches of one size."""
         was_training = self.module.training
         self.module.eval()
-        out: list[NDArray[np.float32]] = []
+        starts = range(0, max(1, len(images)), self.batch)
         try:
             with torch.inference_mode():
-                for a in range(0, max(1, len(images)), self.batch):
-                    out.append(self._some(images[a : a + self.batch]))
+                return np.concatenate([self._some(images[a : a + self.batch]) for a in starts])
         finally:
             self.module.train(was_training)
-        return np.concatenate(out)
 
     def _some(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         n = len(images)

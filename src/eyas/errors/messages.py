@@ -53,21 +53,38 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("没有这个设置项", "{got}", "{allowed}", "{next}"),
     ),
     "EY-U008": (
-        Lines("this is not a TOML file", "{path}: {detail}", 'lines like  epochs = 20  or  model = "fashion-cnn"',
-              "correct that line; `eyas config show` prints what is in force"),
-        Lines("这不是有效的 TOML 文件", "{path}: {detail}", '形如  epochs = 20  或  model = "fashion-cnn"  的行',
-              "请修改该行;`eyas config show` 显示当前生效的设置"),
+        Lines(
+            "this is not a TOML file",
+            "{path}: {detail}",
+            'lines like  epochs = 20  or  model = "fashion-cnn"',
+            "correct that line; `eyas config show` prints what is in force",
+        ),
+        Lines(
+            "这不是有效的 TOML 文件",
+            "{path}: {detail}",
+            '形如  epochs = 20  或  model = "fashion-cnn"  的行',
+            "请修改该行;`eyas config show` 显示当前生效的设置",
+        ),
     ),
     "EY-U009": (
-        Lines("the configuration file cannot be read", "{path}: {detail}", "a TOML file",
-              "check the path after --config"),
+        Lines(
+            "the configuration file cannot be read", "{path}: {detail}", "a TOML file", "check the path after --config"
+        ),
         Lines("无法读取配置文件", "{path}: {detail}", "TOML 文件", "请检查 --config 后的路径"),
     ),
     "EY-U010": (
-        Lines("there are two configurations in this folder", "{first} and [tool.eyas] in {second}", "one of them",
-              "move the settings into {first} and delete [tool.eyas]"),
-        Lines("此文件夹中有两份配置", "{first} 与 {second} 中的 [tool.eyas]", "只能有一份",
-              "请将设置移入 {first},并删除 [tool.eyas]"),
+        Lines(
+            "there are two configurations in this folder",
+            "{first} and [tool.eyas] in {second}",
+            "one of them",
+            "move the settings into {first} and delete [tool.eyas]",
+        ),
+        Lines(
+            "此文件夹中有两份配置",
+            "{first} 与 {second} 中的 [tool.eyas]",
+            "只能有一份",
+            "请将设置移入 {first},并删除 [tool.eyas]",
+        ),
     ),
     "EY-U011": (
         Lines("this environment variable means nothing to eyas", "{got}", "{allowed}", "{next}"),
@@ -122,123 +139,329 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("此选项需要与另一个同时使用", "{got}", "{got}  +  {needs}", "请加上 {needs}"),
     ),
     "EY-U024": (
-        Lines("there are no validation images to decide on", "{got}  |  {val}", "{got} with --val 0.1 or --val PATH",
-              "leave out {got}, or keep a validation part"),
-        Lines("没有可供判断的验证图片", "{got}  |  {val}", "{got} 须与 --val 0.1 或 --val 路径 同用",
-              "请去掉 {got},或保留验证集"),
+        Lines(
+            "there are no validation images to decide on",
+            "{got}  |  {val}",
+            "{got} with --val 0.1 or --val PATH",
+            "leave out {got}, or keep a validation part",
+        ),
+        Lines(
+            "没有可供判断的验证图片",
+            "{got}  |  {val}",
+            "{got} 须与 --val 0.1 或 --val 路径 同用",
+            "请去掉 {got},或保留验证集",
+        ),
     ),
     "EY-U025": (
         Lines("text is needed", "{got}", "{allowed}", "{next}"),
         Lines("需要文字", "{got}", "{allowed}", "{next}"),
     ),
     "EY-U026": (
-        Lines("there is nothing to predict", "{got}", "image files, folders with images, or - for a list on stdin",
-              "eyas predict runs/latest photo.jpg"),
-        Lines("没有可预测的图片", "{got}", "图片文件、含图片的文件夹,或 -(从标准输入读取列表)",
-              "eyas predict runs/latest photo.jpg"),
+        Lines(
+            "there is nothing to predict",
+            "{got}",
+            "image files, folders with images, or - for a list on stdin",
+            "eyas predict runs/latest photo.jpg",
+        ),
+        Lines(
+            "没有可预测的图片",
+            "{got}",
+            "图片文件、含图片的文件夹,或 -(从标准输入读取列表)",
+            "eyas predict runs/latest photo.jpg",
+        ),
     ),
     "EY-U027": (
         Lines("this is not a folder", "{got}", "a folder that holds runs", "eyas runs"),
         Lines("这不是文件夹", "{got}", "存放运行结果的文件夹", "eyas runs"),
     ),
     "EY-U101": (
-        Lines("this folder holds another run", "{path}: {differences}", "the same command (it resumes), or another --out",
-              "choose another --out, or add --fresh without --out to start a new numbered run"),
-        Lines("此目录中是另一次运行", "{path}:{differences}", "相同的命令(会继续运行),或另一个 --out", "请换一个 --out,或不带 --out 使用 --fresh 新建编号运行"),
+        Lines(
+            "this folder holds another run",
+            "{path}: {differences}",
+            "the same command (it resumes), or another --out",
+            "choose another --out, or add --fresh without --out to start a new numbered run",
+        ),
+        Lines(
+            "此目录中是另一次运行",
+            "{path}:{differences}",
+            "相同的命令(会继续运行),或另一个 --out",
+            "请换一个 --out,或不带 --out 使用 --fresh 新建编号运行",
+        ),
     ),
     "EY-U102": (
-        Lines("this folder is not empty and holds no run", "{path}", "a new or empty folder, or one of a run", "choose another --out; nothing in it was touched"),
-        Lines("此目录非空,且不是运行目录", "{path}", "新目录、空目录或已有的运行目录", "请换一个 --out;目录内容未被改动"),
+        Lines(
+            "this folder is not empty and holds no run",
+            "{path}",
+            "a new or empty folder, or one of a run",
+            "choose another --out; nothing in it was touched",
+        ),
+        Lines(
+            "此目录非空,且不是运行目录", "{path}", "新目录、空目录或已有的运行目录", "请换一个 --out;目录内容未被改动"
+        ),
     ),
     "EY-U103": (
-        Lines("--extend needs a finished run and more epochs than it had", "{got}", "--out RUN --extend --epochs N with N above {done}", "add --epochs"),
-        Lines("--extend 需要一个已完成的运行和更多的轮数", "{got}", "--out RUN --extend --epochs N,N 大于 {done}", "请加上 --epochs"),
+        Lines(
+            "--extend needs a finished run and more epochs than it had",
+            "{got}",
+            "--out RUN --extend --epochs N with N above {done}",
+            "add --epochs",
+        ),
+        Lines(
+            "--extend 需要一个已完成的运行和更多的轮数",
+            "{got}",
+            "--out RUN --extend --epochs N,N 大于 {done}",
+            "请加上 --epochs",
+        ),
     ),
     "EY-U110": (
-        Lines("no run is found under this name", "{target}", "a folder of a run, `latest`, or a number; there are: {known}", "eyas runs"),
+        Lines(
+            "no run is found under this name",
+            "{target}",
+            "a folder of a run, `latest`, or a number; there are: {known}",
+            "eyas runs",
+        ),
         Lines("找不到此名称的运行", "{target}", "运行目录、latest 或编号;现有:{known}", "eyas runs"),
     ),
     "EY-U111": (
-        Lines("another process is writing to this run", "{path} (process {process})", "one writer at a time", "wait for it, or use another --out"),
-        Lines("另一个进程正在写入此运行", "{path}(进程 {process})", "同一时间只能有一个写入者", "请等待其结束,或换一个 --out"),
+        Lines(
+            "another process is writing to this run",
+            "{path} (process {process})",
+            "one writer at a time",
+            "wait for it, or use another --out",
+        ),
+        Lines(
+            "另一个进程正在写入此运行",
+            "{path}(进程 {process})",
+            "同一时间只能有一个写入者",
+            "请等待其结束,或换一个 --out",
+        ),
     ),
     "EY-U120": (
         Lines("there is no model of this name", "{name}", "{known}", "did you mean `{near}`?"),
         Lines("没有这个名称的模型", "{name}", "{known}", "您是不是想用 `{near}`?"),
     ),
     "EY-U121": (
-        Lines("the model {name} cannot take these images", "{got}", "{allowed}", "choose another --model, or --size and --channels that fit"),
+        Lines(
+            "the model {name} cannot take these images",
+            "{got}",
+            "{allowed}",
+            "choose another --model, or --size and --channels that fit",
+        ),
         Lines("模型 {name} 不能接受这样的图片", "{got}", "{allowed}", "请换 --model,或使用合适的 --size 与 --channels"),
     ),
     "EY-U122": (
-        Lines("the model {name} does not take this argument", "{got}", "{allowed}, with values above 0", "check --model-arg"),
+        Lines(
+            "the model {name} does not take this argument",
+            "{got}",
+            "{allowed}, with values above 0",
+            "check --model-arg",
+        ),
         Lines("模型 {name} 不接受该参数", "{got}", "{allowed},取值大于 0", "请检查 --model-arg"),
     ),
     "EY-U123": (
-        Lines("--mean and --std need one value for each channel", "{got}", "{channels} value(s) each, means 0..1, deviations above 0", "leave them out: they are measured on the training images"),
-        Lines("--mean 与 --std 每个通道需要一个值", "{got}", "各 {channels} 个值,均值 0..1,标准差大于 0", "可以省略:程序会在训练图片上测量"),
+        Lines(
+            "--mean and --std need one value for each channel",
+            "{got}",
+            "{channels} value(s) each, means 0..1, deviations above 0",
+            "leave them out: they are measured on the training images",
+        ),
+        Lines(
+            "--mean 与 --std 每个通道需要一个值",
+            "{got}",
+            "各 {channels} 个值,均值 0..1,标准差大于 0",
+            "可以省略:程序会在训练图片上测量",
+        ),
     ),
     # ---- D: data --------------------------------------------------------------------------------------------------
     "EY-D001": (
-        Lines("there is nothing at this path", "{path}", "a folder of images, a label file, IDX files or an .npz",
-              "check the spelling; `eyas train --help` lists the layouts"),
-        Lines("此路径下什么都没有", "{path}", "图片文件夹、标签文件、IDX 文件或 .npz", "请检查拼写;`eyas train --help` 列出支持的布局"),
+        Lines(
+            "there is nothing at this path",
+            "{path}",
+            "a folder of images, a label file, IDX files or an .npz",
+            "check the spelling; `eyas train --help` lists the layouts",
+        ),
+        Lines(
+            "此路径下什么都没有",
+            "{path}",
+            "图片文件夹、标签文件、IDX 文件或 .npz",
+            "请检查拼写;`eyas train --help` 列出支持的布局",
+        ),
     ),
     # finding the data: EY-D002..D073
     "EY-D002": (
-        Lines("there is nothing at this path", "{path}", "names that are there and nearly the same: {near}", "check the spelling"),
+        Lines(
+            "there is nothing at this path",
+            "{path}",
+            "names that are there and nearly the same: {near}",
+            "check the spelling",
+        ),
         Lines("此路径下什么都没有", "{path}", "附近相似的名称:{near}", "请检查拼写"),
     ),
     "EY-D003": (
-        Lines("no images here", "{path}; left out: {left_out}", "files named .jpg .jpeg .png .webp .bmp .gif, in a folder for each class", "give the folder that holds the images; convert other formats to PNG or JPEG"),
-        Lines("此处没有图片", "{path};已忽略:{left_out}", "以 .jpg .jpeg .png .webp .bmp .gif 结尾的文件,每个类别一个文件夹", "请给出存放图片的文件夹;其他格式请先转换为 PNG 或 JPEG"),
+        Lines(
+            "no images here",
+            "{path}; left out: {left_out}",
+            "files named .jpg .jpeg .png .webp .bmp .gif, in a folder for each class",
+            "give the folder that holds the images; convert other formats to PNG or JPEG",
+        ),
+        Lines(
+            "此处没有图片",
+            "{path};已忽略:{left_out}",
+            "以 .jpg .jpeg .png .webp .bmp .gif 结尾的文件,每个类别一个文件夹",
+            "请给出存放图片的文件夹;其他格式请先转换为 PNG 或 JPEG",
+        ),
     ),
     "EY-D004": (
-        Lines("there is only one class, so there is nothing to tell apart", "{n} images of {name!r} in {path}, read as: {layout}", "at least two classes", "give the folder above, with one folder a class, or say where the labels are with --label-from"),
-        Lines("只有一个类别,无从区分", "{path} 中有 {n} 张 {name!r},识别为:{layout}", "至少两个类别", "请给出上一级文件夹(每个类别一个子文件夹),或用 --label-from 说明标签来源"),
+        Lines(
+            "there is only one class, so there is nothing to tell apart",
+            "{n} images of {name!r} in {path}, read as: {layout}",
+            "at least two classes",
+            "give the folder above, with one folder a class, or say where the labels are with --label-from",
+        ),
+        Lines(
+            "只有一个类别,无从区分",
+            "{path} 中有 {n} 张 {name!r},识别为:{layout}",
+            "至少两个类别",
+            "请给出上一级文件夹(每个类别一个子文件夹),或用 --label-from 说明标签来源",
+        ),
     ),
     "EY-D005": (
-        Lines("a class in {what} is not in train", "{name!r}", "{classes}", "the nearest class of train is {near!r}: rename the folder or label, or add training images of {name!r}"),
-        Lines("{what} 中的某个类别在 train 中不存在", "{name!r}", "{classes}", "train 中最接近的类别是 {near!r}:请改名,或为 {name!r} 增加训练图片"),
+        Lines(
+            "a class in {what} is not in train",
+            "{name!r}",
+            "{classes}",
+            "the nearest class of train is {near!r}: rename the folder or label, or add training images of {name!r}",
+        ),
+        Lines(
+            "{what} 中的某个类别在 train 中不存在",
+            "{name!r}",
+            "{classes}",
+            "train 中最接近的类别是 {near!r}:请改名,或为 {name!r} 增加训练图片",
+        ),
     ),
     "EY-D006": (
-        Lines("the images are in one folder, and which class each belongs to must be said", "{n} images in {path}: {examples}", "the names look as if they held {k} classes: {classes}", "{command}"),
-        Lines("图片都在同一个文件夹中,需要说明各自的类别", "{path} 中有 {n} 张图片:{examples}", "文件名中似乎含有 {k} 个类别:{classes}", "{command}"),
+        Lines(
+            "the images are in one folder, and which class each belongs to must be said",
+            "{n} images in {path}: {examples}",
+            "the names look as if they held {k} classes: {classes}",
+            "{command}",
+        ),
+        Lines(
+            "图片都在同一个文件夹中,需要说明各自的类别",
+            "{path} 中有 {n} 张图片:{examples}",
+            "文件名中似乎含有 {k} 个类别:{classes}",
+            "{command}",
+        ),
     ),
     "EY-D007": (
-        Lines("the images are in one folder, and nothing says which class each belongs to", "{n} images in {path}: {examples}", "a folder for each class, a CSV with path and label, or labels in the file names", "move the images into class folders, or give a CSV, or --label-from with a regular expression of one group"),
-        Lines("图片都在同一个文件夹中,没有任何类别信息", "{path} 中有 {n} 张图片:{examples}", "每个类别一个文件夹、含路径与标签的 CSV,或文件名中含标签", "请把图片移入各类别文件夹,或给出 CSV,或用 --label-from 给出含一个分组的正则表达式"),
+        Lines(
+            "the images are in one folder, and nothing says which class each belongs to",
+            "{n} images in {path}: {examples}",
+            "a folder for each class, a CSV with path and label, or labels in the file names",
+            "move the images into class folders, or give a CSV, or --label-from with a regular expression of one group",
+        ),
+        Lines(
+            "图片都在同一个文件夹中,没有任何类别信息",
+            "{path} 中有 {n} 张图片:{examples}",
+            "每个类别一个文件夹、含路径与标签的 CSV,或文件名中含标签",
+            "请把图片移入各类别文件夹,或给出 CSV,或用 --label-from 给出含一个分组的正则表达式",
+        ),
     ),
     "EY-D008": (
-        Lines("this is a pickle, and loading a pickle runs whatever code is in it", "{name} in {path}", "images in class folders, .npz, IDX, CSV", "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\""),
-        Lines("这是 pickle 文件,加载它会执行其中的任意代码", "{path} 中的 {name}", "类别文件夹中的图片、.npz、IDX、CSV", "请在可信环境中转换一次:python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\""),
+        Lines(
+            "this is a pickle, and loading a pickle runs whatever code is in it",
+            "{name} in {path}",
+            "images in class folders, .npz, IDX, CSV",
+            "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+        ),
+        Lines(
+            "这是 pickle 文件,加载它会执行其中的任意代码",
+            "{path} 中的 {name}",
+            "类别文件夹中的图片、.npz、IDX、CSV",
+            "请在可信环境中转换一次:python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+        ),
     ),
     "EY-D009": (
-        Lines("this kind of data is not read", "{path} ({kind})", "a folder of images, .csv .tsv .jsonl, IDX files, .npz", "unpack an archive first and give the folder; fetch remote data first"),
-        Lines("不支持这种数据", "{path}({kind})", "图片文件夹、.csv .tsv .jsonl、IDX 文件、.npz", "压缩包请先解压再给出文件夹;远程数据请先下载"),
+        Lines(
+            "this kind of data is not read",
+            "{path} ({kind})",
+            "a folder of images, .csv .tsv .jsonl, IDX files, .npz",
+            "unpack an archive first and give the folder; fetch remote data first",
+        ),
+        Lines(
+            "不支持这种数据",
+            "{path}({kind})",
+            "图片文件夹、.csv .tsv .jsonl、IDX 文件、.npz",
+            "压缩包请先解压再给出文件夹;远程数据请先下载",
+        ),
     ),
     "EY-D010": (
-        Lines("this is a single image", "{path}", "a folder of images, a label file, IDX files or an .npz", "give the folder: {folder}; to classify one image use `eyas predict`"),
-        Lines("这是单张图片", "{path}", "图片文件夹、标签文件、IDX 文件或 .npz", "请给出文件夹:{folder};对单张图片分类请用 `eyas predict`"),
+        Lines(
+            "this is a single image",
+            "{path}",
+            "a folder of images, a label file, IDX files or an .npz",
+            "give the folder: {folder}; to classify one image use `eyas predict`",
+        ),
+        Lines(
+            "这是单张图片",
+            "{path}",
+            "图片文件夹、标签文件、IDX 文件或 .npz",
+            "请给出文件夹:{folder};对单张图片分类请用 `eyas predict`",
+        ),
     ),
     "EY-D011": (
-        Lines("--label-from is not a regular expression", "{pattern}: {reason}", "a regular expression with one group, or `parent`", "for cat_12.jpg: --label-from '^(.+)_[0-9]+'"),
-        Lines("--label-from 不是正则表达式", "{pattern}:{reason}", "含一个分组的正则表达式,或 parent", "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'"),
+        Lines(
+            "--label-from is not a regular expression",
+            "{pattern}: {reason}",
+            "a regular expression with one group, or `parent`",
+            "for cat_12.jpg: --label-from '^(.+)_[0-9]+'",
+        ),
+        Lines(
+            "--label-from 不是正则表达式",
+            "{pattern}:{reason}",
+            "含一个分组的正则表达式,或 parent",
+            "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'",
+        ),
     ),
     "EY-D012": (
-        Lines("--label-from needs exactly one group: the label", "{n} groups in {pattern}", "one pair of ( ), others as (?: )", "for cat_12.jpg: --label-from '^(.+)_[0-9]+'"),
-        Lines("--label-from 需要恰好一个分组作为标签", "{pattern} 中有 {n} 个分组", "一对 ( ),其余写成 (?: )", "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'"),
+        Lines(
+            "--label-from needs exactly one group: the label",
+            "{n} groups in {pattern}",
+            "one pair of ( ), others as (?: )",
+            "for cat_12.jpg: --label-from '^(.+)_[0-9]+'",
+        ),
+        Lines(
+            "--label-from 需要恰好一个分组作为标签",
+            "{pattern} 中有 {n} 个分组",
+            "一对 ( ),其余写成 (?: )",
+            "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'",
+        ),
     ),
     "EY-D013": (
-        Lines("--label-from does not fit most of the file names", "{pattern} misses {n} of {total}: {examples}", "a pattern that is found in the names; with a / in it, in the whole path below the folder", "try it on one of these names"),
-        Lines("--label-from 与大多数文件名不符", "{pattern} 未匹配 {total} 个中的 {n} 个:{examples}", "能在文件名中找到的模式;若含 /,则匹配文件夹以下的完整路径", "请用其中一个文件名试一试"),
+        Lines(
+            "--label-from does not fit most of the file names",
+            "{pattern} misses {n} of {total}: {examples}",
+            "a pattern that is found in the names; with a / in it, in the whole path below the folder",
+            "try it on one of these names",
+        ),
+        Lines(
+            "--label-from 与大多数文件名不符",
+            "{pattern} 未匹配 {total} 个中的 {n} 个:{examples}",
+            "能在文件名中找到的模式;若含 /,则匹配文件夹以下的完整路径",
+            "请用其中一个文件名试一试",
+        ),
     ),
     "EY-D014": (
         Lines("this cannot be read", "{path}: {reason}", "", "check the permissions: ls -ld {path}"),
         Lines("无法读取", "{path}:{reason}", "", "请检查权限:ls -ld {path}"),
     ),
     "EY-D020": (
-        Lines("no column of this table is known as {roles}", "{path} with columns: {columns}", "{allowed}", "rename the column in the table's first line to one of these names"),
+        Lines(
+            "no column of this table is known as {roles}",
+            "{path} with columns: {columns}",
+            "{allowed}",
+            "rename the column in the table's first line to one of these names",
+        ),
         Lines("表中没有可识别为 {roles} 的列", "{path},列:{columns}", "{allowed}", "请把表头中的列名改为以上之一"),
     ),
     "EY-D021": (
@@ -246,60 +469,187 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("没有这一列", "{path} 中的 {name}", "{allowed}", "最接近的是 {near}"),
     ),
     "EY-D022": (
-        Lines("the table names files that are not there", "{n} of {total} rows of {path}: {examples}", "paths relative to {base}, or absolute", "{hint}"),
-        Lines("表中的文件不存在", "{path} 的 {total} 行中有 {n} 行:{examples}", "相对于 {base} 的路径,或绝对路径", "{hint}"),
+        Lines(
+            "the table names files that are not there",
+            "{n} of {total} rows of {path}: {examples}",
+            "paths relative to {base}, or absolute",
+            "{hint}",
+        ),
+        Lines(
+            "表中的文件不存在",
+            "{path} 的 {total} 行中有 {n} 行:{examples}",
+            "相对于 {base} 的路径,或绝对路径",
+            "{hint}",
+        ),
     ),
     "EY-D023": (
-        Lines("rows without a label", "{n} rows of {path}, lines {lines}", "a label in column {column!r} of every row", "fill them in, or take the rows out"),
-        Lines("有些行没有标签", "{path} 中 {n} 行,行号 {lines}", "每行的 {column!r} 列都要有标签", "请补全标签,或删除这些行"),
+        Lines(
+            "rows without a label",
+            "{n} rows of {path}, lines {lines}",
+            "a label in column {column!r} of every row",
+            "fill them in, or take the rows out",
+        ),
+        Lines(
+            "有些行没有标签",
+            "{path} 中 {n} 行,行号 {lines}",
+            "每行的 {column!r} 列都要有标签",
+            "请补全标签,或删除这些行",
+        ),
     ),
     "EY-D024": (
-        Lines("this is not the name of a split", "{got!r} in column {column!r}, line {line} of {path}", "{allowed}; empty = to be decided", "correct the cell, or rename the column if it means something else"),
-        Lines("这不是划分的名称", "{path} 第 {line} 行 {column!r} 列的 {got!r}", "{allowed};留空 = 由程序决定", "请更正该单元格;若该列另有含义请改名"),
+        Lines(
+            "this is not the name of a split",
+            "{got!r} in column {column!r}, line {line} of {path}",
+            "{allowed}; empty = to be decided",
+            "correct the cell, or rename the column if it means something else",
+        ),
+        Lines(
+            "这不是划分的名称",
+            "{path} 第 {line} 行 {column!r} 列的 {got!r}",
+            "{allowed};留空 = 由程序决定",
+            "请更正该单元格;若该列另有含义请改名",
+        ),
     ),
     "EY-D025": (
-        Lines("one file is listed twice with different answers", "{name} in lines {other} and {line} of {path}: {got}", "one label and one split for a file", "take one of the two lines out"),
-        Lines("同一文件出现两次且内容不同", "{path} 第 {other} 行与第 {line} 行的 {name}:{got}", "每个文件只有一个标签和一个划分", "请删除其中一行"),
+        Lines(
+            "one file is listed twice with different answers",
+            "{name} in lines {other} and {line} of {path}: {got}",
+            "one label and one split for a file",
+            "take one of the two lines out",
+        ),
+        Lines(
+            "同一文件出现两次且内容不同",
+            "{path} 第 {other} 行与第 {line} 行的 {name}:{got}",
+            "每个文件只有一个标签和一个划分",
+            "请删除其中一行",
+        ),
     ),
     "EY-D026": (
-        Lines("the text of this file cannot be read", "{path}", "UTF-8, with or without BOM; UTF-16 with BOM; GB18030 (GBK)", "save it again as UTF-8"),
-        Lines("无法读取该文件的文字", "{path}", "UTF-8(有无 BOM 均可)、带 BOM 的 UTF-16、GB18030(GBK)", "请另存为 UTF-8"),
+        Lines(
+            "the text of this file cannot be read",
+            "{path}",
+            "UTF-8, with or without BOM; UTF-16 with BOM; GB18030 (GBK)",
+            "save it again as UTF-8",
+        ),
+        Lines(
+            "无法读取该文件的文字", "{path}", "UTF-8(有无 BOM 均可)、带 BOM 的 UTF-16、GB18030(GBK)", "请另存为 UTF-8"
+        ),
     ),
     "EY-D027": (
-        Lines("a line of this table is damaged", "line {line} of {path}: {reason}", "CSV, TSV: as many cells as the header has; JSONL: one object a line", "correct the line; cells that hold the delimiter must be in double quotes"),
-        Lines("表中有一行格式错误", "{path} 第 {line} 行:{reason}", "CSV、TSV:单元格数与表头一致;JSONL:每行一个对象", "请更正该行;含分隔符的单元格要用双引号括起"),
+        Lines(
+            "a line of this table is damaged",
+            "line {line} of {path}: {reason}",
+            "CSV, TSV: as many cells as the header has; JSONL: one object a line",
+            "correct the line; cells that hold the delimiter must be in double quotes",
+        ),
+        Lines(
+            "表中有一行格式错误",
+            "{path} 第 {line} 行:{reason}",
+            "CSV、TSV:单元格数与表头一致;JSONL:每行一个对象",
+            "请更正该行;含分隔符的单元格要用双引号括起",
+        ),
     ),
     "EY-D028": (
-        Lines("several tables here could be the list of labels", "{names} in {path}", "one table, or train.csv with val.csv and test.csv", "give the table itself instead of the folder"),
-        Lines("此处有多个可能的标签表", "{path} 中的 {names}", "一个表,或 train.csv 加 val.csv、test.csv", "请直接给出表文件而不是文件夹"),
+        Lines(
+            "several tables here could be the list of labels",
+            "{names} in {path}",
+            "one table, or train.csv with val.csv and test.csv",
+            "give the table itself instead of the folder",
+        ),
+        Lines(
+            "此处有多个可能的标签表",
+            "{path} 中的 {names}",
+            "一个表,或 train.csv 加 val.csv、test.csv",
+            "请直接给出表文件而不是文件夹",
+        ),
     ),
     "EY-D029": (
-        Lines("this is not a weight", "{got!r} in column {column!r}, line {line} of {path}", "a finite number, 0 or more; empty = 1", "correct the cell, or rename the column if it means something else"),
-        Lines("这不是有效的权重", "{path} 第 {line} 行 {column!r} 列的 {got!r}", "不小于 0 的有限数;留空 = 1", "请更正该单元格;若该列另有含义请改名"),
+        Lines(
+            "this is not a weight",
+            "{got!r} in column {column!r}, line {line} of {path}",
+            "a finite number, 0 or more; empty = 1",
+            "correct the cell, or rename the column if it means something else",
+        ),
+        Lines(
+            "这不是有效的权重",
+            "{path} 第 {line} 行 {column!r} 列的 {got!r}",
+            "不小于 0 的有限数;留空 = 1",
+            "请更正该单元格;若该列另有含义请改名",
+        ),
     ),
     "EY-D030": (
-        Lines("this IDX file is damaged or not an IDX file", "{path}: {reason}", "uint8 images (n, h, w) and labels (n), gzip or not", "fetch the file again"),
-        Lines("IDX 文件已损坏或不是 IDX 文件", "{path}:{reason}", "uint8 图片 (n, h, w) 与标签 (n),可用 gzip 压缩", "请重新下载该文件"),
+        Lines(
+            "this IDX file is damaged or not an IDX file",
+            "{path}: {reason}",
+            "uint8 images (n, h, w) and labels (n), gzip or not",
+            "fetch the file again",
+        ),
+        Lines(
+            "IDX 文件已损坏或不是 IDX 文件",
+            "{path}:{reason}",
+            "uint8 图片 (n, h, w) 与标签 (n),可用 gzip 压缩",
+            "请重新下载该文件",
+        ),
     ),
     "EY-D031": (
-        Lines("there are not as many labels as images", "{n} images in {images}, {k} labels in {labels}", "one label for each image", "check that the two files belong together"),
-        Lines("标签数与图片数不一致", "{images} 中 {n} 张图片,{labels} 中 {k} 个标签", "每张图片一个标签", "请检查两个文件是否配套"),
+        Lines(
+            "there are not as many labels as images",
+            "{n} images in {images}, {k} labels in {labels}",
+            "one label for each image",
+            "check that the two files belong together",
+        ),
+        Lines(
+            "标签数与图片数不一致",
+            "{images} 中 {n} 张图片,{labels} 中 {k} 个标签",
+            "每张图片一个标签",
+            "请检查两个文件是否配套",
+        ),
     ),
     "EY-D032": (
-        Lines("an IDX file lies here without its companion", "{path}", "images and labels of the same name", "put {wanted} (or {wanted}.gz) beside it"),
+        Lines(
+            "an IDX file lies here without its companion",
+            "{path}",
+            "images and labels of the same name",
+            "put {wanted} (or {wanted}.gz) beside it",
+        ),
         Lines("IDX 文件缺少配套文件", "{path}", "同名的 images 与 labels", "请把 {wanted}(或 {wanted}.gz)放在旁边"),
     ),
     "EY-D033": (
-        Lines("several sets of IDX files lie here", "{names} in {path}", "one set", "give one of the image files instead of the folder"),
+        Lines(
+            "several sets of IDX files lie here",
+            "{names} in {path}",
+            "one set",
+            "give one of the image files instead of the folder",
+        ),
         Lines("此处有多套 IDX 文件", "{path} 中的 {names}", "一套", "请给出其中一个图片文件而不是文件夹"),
     ),
     "EY-D040": (
-        Lines("this .npz cannot be read", "{path}: {reason}", "plain arrays as numpy.savez writes them; pickled objects are never loaded", "save it again with numpy.savez(path, images=..., labels=...)"),
-        Lines("无法读取该 .npz", "{path}:{reason}", "numpy.savez 写出的普通数组;绝不加载 pickle 对象", "请用 numpy.savez(path, images=..., labels=...) 重新保存"),
+        Lines(
+            "this .npz cannot be read",
+            "{path}: {reason}",
+            "plain arrays as numpy.savez writes them; pickled objects are never loaded",
+            "save it again with numpy.savez(path, images=..., labels=...)",
+        ),
+        Lines(
+            "无法读取该 .npz",
+            "{path}:{reason}",
+            "numpy.savez 写出的普通数组;绝不加载 pickle 对象",
+            "请用 numpy.savez(path, images=..., labels=...) 重新保存",
+        ),
     ),
     "EY-D041": (
-        Lines("no pair of images and labels in this .npz", "{path} with arrays: {names}", "x_train + y_train, x_test + y_test; images + labels; x + y; train_images + train_labels", "save it again with these names"),
-        Lines("该 .npz 中没有成对的图片与标签", "{path},数组:{names}", "x_train + y_train、x_test + y_test;images + labels;x + y;train_images + train_labels", "请用这些名称重新保存"),
+        Lines(
+            "no pair of images and labels in this .npz",
+            "{path} with arrays: {names}",
+            "x_train + y_train, x_test + y_test; images + labels; x + y; train_images + train_labels",
+            "save it again with these names",
+        ),
+        Lines(
+            "该 .npz 中没有成对的图片与标签",
+            "{path},数组:{names}",
+            "x_train + y_train、x_test + y_test;images + labels;x + y;train_images + train_labels",
+            "请用这些名称重新保存",
+        ),
     ),
     "EY-D042": (
         Lines("an array has the wrong shape", "{name} {got} in {path}", "{allowed}", "{hint}"),
@@ -310,11 +660,26 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("数组类型不符", "{path} 中的 {name}:{got}", "{allowed}", "{hint}"),
     ),
     "EY-D044": (
-        Lines("there are not as many labels as images", "{n} in {images}, {k} in {labels}, of {path}", "one label for each image", "check how the arrays were made"),
-        Lines("标签数与图片数不一致", "{path}:{images} 有 {n} 个,{labels} 有 {k} 个", "每张图片一个标签", "请检查数组的生成过程"),
+        Lines(
+            "there are not as many labels as images",
+            "{n} in {images}, {k} in {labels}, of {path}",
+            "one label for each image",
+            "check how the arrays were made",
+        ),
+        Lines(
+            "标签数与图片数不一致",
+            "{path}:{images} 有 {n} 个,{labels} 有 {k} 个",
+            "每张图片一个标签",
+            "请检查数组的生成过程",
+        ),
     ),
     "EY-D045": (
-        Lines("there are labels without a class name", "{got} in {where}", "{n} classes: {allowed}", "correct the labels or the list of class names"),
+        Lines(
+            "there are labels without a class name",
+            "{got} in {where}",
+            "{n} classes: {allowed}",
+            "correct the labels or the list of class names",
+        ),
         Lines("有些标签没有对应的类别名", "{where} 中的 {got}", "{n} 个类别:{allowed}", "请更正标签或类别名列表"),
     ),
     "EY-D050": (
@@ -322,48 +687,143 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("类别重复", "{path} 中的 {classes}", "每行一个名称,不可重复", "请删除其中一个"),
     ),
     "EY-D051": (
-        Lines("there are images of a class that classes.txt does not list", "{classes}; {path}", "{allowed}", "add the class to the file, or correct its name: the nearest is {near!r}"),
-        Lines("有些图片的类别不在 classes.txt 中", "{classes};{path}", "{allowed}", "请把该类别加入文件,或更正名称:最接近的是 {near!r}"),
+        Lines(
+            "there are images of a class that classes.txt does not list",
+            "{classes}; {path}",
+            "{allowed}",
+            "add the class to the file, or correct its name: the nearest is {near!r}",
+        ),
+        Lines(
+            "有些图片的类别不在 classes.txt 中",
+            "{classes};{path}",
+            "{allowed}",
+            "请把该类别加入文件,或更正名称:最接近的是 {near!r}",
+        ),
     ),
     "EY-D060": (
-        Lines("--{what} is not understood", "{got}", "none, a fraction between 0 and 1 like 0.1 or 10%, or a path", "--{what} none for no such part; ./0.5 for a folder of that name"),
-        Lines("无法理解 --{what}", "{got}", "none、0 与 1 之间的比例(如 0.1 或 10%)或路径", "不需要该部分请用 --{what} none;同名文件夹请写成 ./0.5"),
+        Lines(
+            "--{what} is not understood",
+            "{got}",
+            "none, a fraction between 0 and 1 like 0.1 or 10%, or a path",
+            "--{what} none for no such part; ./0.5 for a folder of that name",
+        ),
+        Lines(
+            "无法理解 --{what}",
+            "{got}",
+            "none、0 与 1 之间的比例(如 0.1 或 10%)或路径",
+            "不需要该部分请用 --{what} none;同名文件夹请写成 ./0.5",
+        ),
     ),
     "EY-D061": (
-        Lines("the data already has its {what}", "{n} images declared as {what}, and --{what} {path}", "one of the two", "leave --{what} out, or give only the training folder as DATA"),
-        Lines("数据中已有 {what}", "已声明为 {what} 的图片 {n} 张,又给出 --{what} {path}", "二者取一", "请去掉 --{what},或只把训练文件夹作为 DATA"),
+        Lines(
+            "the data already has its {what}",
+            "{n} images declared as {what}, and --{what} {path}",
+            "one of the two",
+            "leave --{what} out, or give only the training folder as DATA",
+        ),
+        Lines(
+            "数据中已有 {what}",
+            "已声明为 {what} 的图片 {n} 张,又给出 --{what} {path}",
+            "二者取一",
+            "请去掉 --{what},或只把训练文件夹作为 DATA",
+        ),
     ),
     "EY-D062": (
-        Lines("{what} is of another kind than the training data", "{got}", "{allowed}", "give both as image files, or both as arrays"),
+        Lines(
+            "{what} is of another kind than the training data",
+            "{got}",
+            "{allowed}",
+            "give both as image files, or both as arrays",
+        ),
         Lines("{what} 与训练数据的形式不同", "{got}", "{allowed}", "请都用图片文件,或都用数组"),
     ),
     "EY-D063": (
-        Lines("the images of {what} have another shape", "{got}", "{allowed}, as the first ones", "bring both to one shape before saving them"),
+        Lines(
+            "the images of {what} have another shape",
+            "{got}",
+            "{allowed}, as the first ones",
+            "bring both to one shape before saving them",
+        ),
         Lines("{what} 的图片形状不同", "{got}", "{allowed},与前面的相同", "请在保存前统一形状"),
     ),
     "EY-D064": (
-        Lines("this is not a splits.csv that eyas wrote", "{path}, line {line}: {reason}", "columns path, label, split, group, hash", "give the splits.csv of a run, or leave --splits out"),
-        Lines("这不是 eyas 写出的 splits.csv", "{path} 第 {line} 行:{reason}", "列 path、label、split、group、hash", "请给出某次运行的 splits.csv,或去掉 --splits"),
+        Lines(
+            "this is not a splits.csv that eyas wrote",
+            "{path}, line {line}: {reason}",
+            "columns path, label, split, group, hash",
+            "give the splits.csv of a run, or leave --splits out",
+        ),
+        Lines(
+            "这不是 eyas 写出的 splits.csv",
+            "{path} 第 {line} 行:{reason}",
+            "列 path、label、split、group、hash",
+            "请给出某次运行的 splits.csv,或去掉 --splits",
+        ),
     ),
     "EY-D065": (
-        Lines("nothing is left to train on", "{n} images: {bad} unreadable, {val} in val, {test} in test", "at least one readable training image", "add images, or a folder called train, or a smaller --val and --test"),
-        Lines("没有可用于训练的图片", "{n} 张图片:{bad} 张无法读取,{val} 张在 val,{test} 张在 test", "至少一张可读的训练图片", "请增加图片,或增加名为 train 的文件夹,或减小 --val 与 --test"),
+        Lines(
+            "nothing is left to train on",
+            "{n} images: {bad} unreadable, {val} in val, {test} in test",
+            "at least one readable training image",
+            "add images, or a folder called train, or a smaller --val and --test",
+        ),
+        Lines(
+            "没有可用于训练的图片",
+            "{n} 张图片:{bad} 张无法读取,{val} 张在 val,{test} 张在 test",
+            "至少一张可读的训练图片",
+            "请增加图片,或增加名为 train 的文件夹,或减小 --val 与 --test",
+        ),
     ),
     "EY-D070": (
-        Lines("{name} is not on this machine", "nothing in {places}", "the four files of {name} in one of these folders, or their folder as DATA", "add --download to fetch it (31 MB), or use fashion-sample, which ships with eyas"),
-        Lines("本机上没有 {name}", "以下位置均无:{places}", "{name} 的四个文件位于以上任一文件夹,或直接给出其文件夹", "加上 --download 即可下载(31 MB),或使用随附的 fashion-sample"),
+        Lines(
+            "{name} is not on this machine",
+            "nothing in {places}",
+            "the four files of {name} in one of these folders, or their folder as DATA",
+            "add --download to fetch it (31 MB), or use fashion-sample, which ships with eyas",
+        ),
+        Lines(
+            "本机上没有 {name}",
+            "以下位置均无:{places}",
+            "{name} 的四个文件位于以上任一文件夹,或直接给出其文件夹",
+            "加上 --download 即可下载(31 MB),或使用随附的 fashion-sample",
+        ),
     ),
     "EY-D071": (
-        Lines("a file could not be fetched", "{name}: {reasons}", "", "try again: it goes on where it was cut off; or put the file into {path} yourself"),
+        Lines(
+            "a file could not be fetched",
+            "{name}: {reasons}",
+            "",
+            "try again: it goes on where it was cut off; or put the file into {path} yourself",
+        ),
         Lines("文件下载失败", "{name}:{reasons}", "", "请重试(会从中断处继续),或自行把文件放入 {path}"),
     ),
     "EY-D072": (
-        Lines("this is not the {name} that is known: its SHA-256 differs", "{path}", "the published content, byte for byte", "delete the files and fetch them again; to use other data of the same form give its folder as a path"),
-        Lines("内容与已知的 {name} 不符:SHA-256 不一致", "{path}", "与发布内容逐字节一致", "请删除这些文件后重新下载;若要使用其他同格式数据,请以路径形式给出文件夹"),
+        Lines(
+            "this is not the {name} that is known: its SHA-256 differs",
+            "{path}",
+            "the published content, byte for byte",
+            "delete the files and fetch them again; to use other data of the same form give its folder as a path",
+        ),
+        Lines(
+            "内容与已知的 {name} 不符:SHA-256 不一致",
+            "{path}",
+            "与发布内容逐字节一致",
+            "请删除这些文件后重新下载;若要使用其他同格式数据,请以路径形式给出文件夹",
+        ),
     ),
     "EY-D073": (
-        Lines("cifar10 is not on this machine as images", "nothing in {places}", "a folder with train/<class>/*.jpg|png and test/<class>/*.jpg|png", "put it into one of these folders, or give its folder as DATA; the pickled batches are not read"),
-        Lines("本机上没有图片形式的 cifar10", "以下位置均无:{places}", "含 train/<类别>/*.jpg|png 与 test/<类别>/*.jpg|png 的文件夹", "请放入以上任一文件夹,或直接给出其文件夹;不读取 pickle 批次文件"),
+        Lines(
+            "cifar10 is not on this machine as images",
+            "nothing in {places}",
+            "a folder with train/<class>/*.jpg|png and test/<class>/*.jpg|png",
+            "put it into one of these folders, or give its folder as DATA; the pickled batches are not read",
+        ),
+        Lines(
+            "本机上没有图片形式的 cifar10",
+            "以下位置均无:{places}",
+            "含 train/<类别>/*.jpg|png 与 test/<类别>/*.jpg|png 的文件夹",
+            "请放入以上任一文件夹,或直接给出其文件夹;不读取 pickle 批次文件",
+        ),
     ),
     # decoder and preprocess: EY-D100..D139
     "EY-D100": (
@@ -387,7 +847,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "install the version of eyas that trained it, or train again",
         ),
-        Lines("这些图像由当前 eyas 没有的解码器处理", "{decoder}", "{allowed}", "请安装训练时所用的 eyas 版本,或重新训练"),
+        Lines(
+            "这些图像由当前 eyas 没有的解码器处理", "{decoder}", "{allowed}", "请安装训练时所用的 eyas 版本,或重新训练"
+        ),
     ),
     "EY-D102": (
         Lines(
@@ -404,11 +866,21 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
     ),
     "EY-D103": (
-        Lines("this image size cannot be used", "{got}", "whole numbers from 1 to {most}", "give --size in pixels, like --size 64"),
+        Lines(
+            "this image size cannot be used",
+            "{got}",
+            "whole numbers from 1 to {most}",
+            "give --size in pixels, like --size 64",
+        ),
         Lines("不能使用该图像尺寸", "{got}", "1 到 {most} 的整数", "请以像素给出 --size,例如 --size 64"),
     ),
     "EY-D104": (
-        Lines("there are no images to choose a size from", "0 images", "at least one image that can be read", "check the folder; or give --size"),
+        Lines(
+            "there are no images to choose a size from",
+            "0 images",
+            "at least one image that can be read",
+            "check the folder; or give --size",
+        ),
         Lines("没有可用于确定尺寸的图像", "0 张图像", "至少一张可读取的图像", "请检查文件夹,或指定 --size"),
     ),
     # predictions, events, report: EY-D170..D189
@@ -512,31 +984,63 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "use the version of eyas that made the run",
         ),
-        Lines("此运行由其他版本的 eyas 写出", "{path} 中的模式为 {schema}", "{allowed}", "请使用建立该运行的 eyas 版本"),
+        Lines(
+            "此运行由其他版本的 eyas 写出", "{path} 中的模式为 {schema}", "{allowed}", "请使用建立该运行的 eyas 版本"
+        ),
     ),
     "EY-D200": (
-        Lines("images that you declared for {split} cannot be read", "{count} of {n}, first {first}", "every image of a declared val or test",
-              "mend or remove them, or add --allow-bad: they are then left out and counted"),
-        Lines("您声明用于 {split} 的图片中有无法读取的", "{n} 张中的 {count} 张,第一张是 {first}", "声明的验证/测试集中的每张图片都可读", "请修复或移除它们,或加 --allow-bad(剔除并计数)"),
+        Lines(
+            "images that you declared for {split} cannot be read",
+            "{count} of {n}, first {first}",
+            "every image of a declared val or test",
+            "mend or remove them, or add --allow-bad: they are then left out and counted",
+        ),
+        Lines(
+            "您声明用于 {split} 的图片中有无法读取的",
+            "{n} 张中的 {count} 张,第一张是 {first}",
+            "声明的验证/测试集中的每张图片都可读",
+            "请修复或移除它们,或加 --allow-bad(剔除并计数)",
+        ),
     ),
     "EY-D201": (
-        Lines("too little is left to train on", "{got}", "at least two classes with a readable image each", "`{count}` unreadable files were set aside; look at them first"),
-        Lines("可用于训练的图片太少", "{got}", "至少两个类别,每类至少一张可读图片", "有 `{count}` 个无法读取的文件被剔除,请先检查"),
+        Lines(
+            "too little is left to train on",
+            "{got}",
+            "at least two classes with a readable image each",
+            "`{count}` unreadable files were set aside; look at them first",
+        ),
+        Lines(
+            "可用于训练的图片太少",
+            "{got}",
+            "至少两个类别,每类至少一张可读图片",
+            "有 `{count}` 个无法读取的文件被剔除,请先检查",
+        ),
     ),
     "EY-D202": (
-        Lines("this run has no stored scores of that split", "{split} in {path}", "{allowed}", "give the images: eyas evaluate RUN DATA"),
+        Lines(
+            "this run has no stored scores of that split",
+            "{split} in {path}",
+            "{allowed}",
+            "give the images: eyas evaluate RUN DATA",
+        ),
         Lines("此运行没有该划分的评分", "{path} 中的 {split}", "{allowed}", "请给出图片:eyas evaluate RUN DATA"),
     ),
-    "EY-D203": (
-        Lines("these images have classes that the run does not know", "{got}", "{allowed}", "use the classes of the run, or train a new one"),
-        Lines("这些图片包含该运行不认识的类别", "{got}", "{allowed}", "请使用该运行的类别,或重新训练"),
-    ),
     "EY-D140": (
-        Lines("an augmentation setting makes no sense", "{name} = {value}", "{allowed}", "`eyas show DATA` draws what a setting does"),
+        Lines(
+            "an augmentation setting makes no sense",
+            "{name} = {value}",
+            "{allowed}",
+            "`eyas show DATA` draws what a setting does",
+        ),
         Lines("数据增强参数不合理", "{name} = {value}", "{allowed}", "`eyas show DATA` 可查看参数的效果"),
     ),
     "EY-D141": (
-        Lines("an image file changed while it was being packed", "{path}", "files that stay as they are until packing is done", "run the same command again when nothing writes into the folder any more"),
+        Lines(
+            "an image file changed while it was being packed",
+            "{path}",
+            "files that stay as they are until packing is done",
+            "run the same command again when nothing writes into the folder any more",
+        ),
         Lines("打包过程中图片文件被修改", "{path}", "打包完成前文件须保持不变", "待无程序写入该目录后重新运行相同命令"),
     ),
     # ---- M: missing tools -----------------------------------------------------------------------------------------
@@ -550,59 +1054,152 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     ),
     # ---- S: storage -----------------------------------------------------------------------------------------------
     "EY-S001": (
-        Lines("the disk or its rights are in the way", "{path}: {reason}", "a folder that can be written, with free space",
-              "`eyas doctor` shows what is free and what can be written"),
-        Lines("磁盘或权限不允许此操作", "{path}:{reason}", "可写且有剩余空间的文件夹", "`eyas doctor` 显示剩余空间与可写情况"),
+        Lines(
+            "the disk or its rights are in the way",
+            "{path}: {reason}",
+            "a folder that can be written, with free space",
+            "`eyas doctor` shows what is free and what can be written",
+        ),
+        Lines(
+            "磁盘或权限不允许此操作",
+            "{path}:{reason}",
+            "可写且有剩余空间的文件夹",
+            "`eyas doctor` 显示剩余空间与可写情况",
+        ),
     ),
     "EY-S100": (
-        Lines("not enough disk space for the packed images", "{free} free at {path}", "{need}", "free some space, set EYAS_CACHE to a larger disk, or ask for a smaller --size"),
-        Lines("磁盘空间不足以存放打包后的图片", "{path} 剩余 {free}", "{need}", "请清理空间、将 EYAS_CACHE 指向更大的磁盘,或减小 --size"),
+        Lines(
+            "not enough disk space for the packed images",
+            "{free} free at {path}",
+            "{need}",
+            "free some space, set EYAS_CACHE to a larger disk, or ask for a smaller --size",
+        ),
+        Lines(
+            "磁盘空间不足以存放打包后的图片",
+            "{path} 剩余 {free}",
+            "{need}",
+            "请清理空间、将 EYAS_CACHE 指向更大的磁盘,或减小 --size",
+        ),
     ),
     "EY-S101": (
-        Lines("the packed images would be larger than the limit", "{need} for {n} images", "{limit}", "raise the limit, or ask for a smaller --size"),
+        Lines(
+            "the packed images would be larger than the limit",
+            "{need} for {n} images",
+            "{limit}",
+            "raise the limit, or ask for a smaller --size",
+        ),
         Lines("打包后的图片将超过大小上限", "{n} 张图片需要 {need}", "{limit}", "请提高上限,或减小 --size"),
     ),
     "EY-S102": (
-        Lines("the cache folder cannot be written", "{path}: {detail}", "a writable folder on a local disk", "set EYAS_CACHE to one, for example EYAS_CACHE=/tmp/eyas"),
-        Lines("缓存目录不可写", "{path}:{detail}", "本地磁盘上可写的目录", "请用 EYAS_CACHE 指定,例如 EYAS_CACHE=/tmp/eyas"),
+        Lines(
+            "the cache folder cannot be written",
+            "{path}: {detail}",
+            "a writable folder on a local disk",
+            "set EYAS_CACHE to one, for example EYAS_CACHE=/tmp/eyas",
+        ),
+        Lines(
+            "缓存目录不可写",
+            "{path}:{detail}",
+            "本地磁盘上可写的目录",
+            "请用 EYAS_CACHE 指定,例如 EYAS_CACHE=/tmp/eyas",
+        ),
     ),
     "EY-S103": (
-        Lines("packed images do not match their checksums: the disk lost data", "{count} of {n} in {path}", "all of them match", "delete this folder and run again: it is made anew from the images"),
-        Lines("打包图片与校验和不符:磁盘数据损坏", "{path} 中 {n} 张里有 {count} 张", "全部一致", "删除该目录后重新运行,将由原图重新生成"),
+        Lines(
+            "packed images do not match their checksums: the disk lost data",
+            "{count} of {n} in {path}",
+            "all of them match",
+            "delete this folder and run again: it is made anew from the images",
+        ),
+        Lines(
+            "打包图片与校验和不符:磁盘数据损坏",
+            "{path} 中 {n} 张里有 {count} 张",
+            "全部一致",
+            "删除该目录后重新运行,将由原图重新生成",
+        ),
     ),
     "EY-S104": (
-        Lines("writing the packed images failed", "{path}: {detail}", "", "see that the disk is sound and not full, then run the same command again"),
+        Lines(
+            "writing the packed images failed",
+            "{path}: {detail}",
+            "",
+            "see that the disk is sound and not full, then run the same command again",
+        ),
         Lines("写入打包图片失败", "{path}:{detail}", "", "请确认磁盘正常且未满,然后重新运行相同命令"),
     ),
     "EY-S201": (
-        Lines("not enough space for a checkpoint", "{free} free at {path}", "{needed}", "free some space; the older checkpoints are untouched"),
+        Lines(
+            "not enough space for a checkpoint",
+            "{free} free at {path}",
+            "{needed}",
+            "free some space; the older checkpoints are untouched",
+        ),
         Lines("磁盘空间不足以保存检查点", "{path} 剩余 {free}", "{needed}", "请清理空间;旧检查点完好"),
     ),
     "EY-S202": (
-        Lines("checkpoints cannot be written", "{failures} failures in a row at {path}: {reason}", "", "free space or mend the disk, then run the same command: it goes on from the last whole checkpoint"),
-        Lines("无法写入检查点", "{path} 连续 {failures} 次失败:{reason}", "", "请清理空间或修复磁盘,然后重新执行相同命令:将从最后一个完整的检查点继续"),
+        Lines(
+            "checkpoints cannot be written",
+            "{failures} failures in a row at {path}: {reason}",
+            "",
+            "free space or mend the disk, then run the same command: it goes on from the last whole checkpoint",
+        ),
+        Lines(
+            "无法写入检查点",
+            "{path} 连续 {failures} 次失败:{reason}",
+            "",
+            "请清理空间或修复磁盘,然后重新执行相同命令:将从最后一个完整的检查点继续",
+        ),
     ),
     "EY-S203": (
-        Lines("the folder of the run cannot be written", "{path}: {reason}", "a writable folder with free space", "choose another --out"),
+        Lines(
+            "the folder of the run cannot be written",
+            "{path}: {reason}",
+            "a writable folder with free space",
+            "choose another --out",
+        ),
         Lines("无法写入运行目录", "{path}:{reason}", "可写且有剩余空间的目录", "请换一个 --out"),
     ),
     "EY-S204": (
-        Lines("no checkpoint of this run is whole", "{path}: {damaged}", "at least one that matches its checksums", "start again with --fresh"),
+        Lines(
+            "no checkpoint of this run is whole",
+            "{path}: {damaged}",
+            "at least one that matches its checksums",
+            "start again with --fresh",
+        ),
         Lines("此运行没有完整的检查点", "{path}:{damaged}", "至少一个与校验和一致的检查点", "请用 --fresh 重新开始"),
     ),
     # ---- T: training ----------------------------------------------------------------------------------------------
     "EY-T001": (
-        Lines("training diverged: loss or gradient was not finite", "{skipped} skipped updates in 100 steps, the last at step {step}", "",
-              "try a smaller --lr (a tenth), or --clip-norm 1; the last healthy checkpoint is kept"),
-        Lines("训练发散:损失或梯度不是有限值", "100 步内跳过 {skipped} 次更新,最近在第 {step} 步", "", "请尝试更小的 --lr(十分之一)或 --clip-norm 1;最后一个健康的检查点已保留"),
+        Lines(
+            "training diverged: loss or gradient was not finite",
+            "{skipped} skipped updates in 100 steps, the last at step {step}",
+            "",
+            "try a smaller --lr (a tenth), or --clip-norm 1; the last healthy checkpoint is kept",
+        ),
+        Lines(
+            "训练发散:损失或梯度不是有限值",
+            "100 步内跳过 {skipped} 次更新,最近在第 {step} 步",
+            "",
+            "请尝试更小的 --lr(十分之一)或 --clip-norm 1;最后一个健康的检查点已保留",
+        ),
     ),
     # ---- P: stopped from outside ----------------------------------------------------------------------------------
     "EY-P001": (
-        Lines("stopped by Ctrl-C; the work is kept", "step {step} of {steps} in {path}", "", "the same command goes on from here"),
+        Lines(
+            "stopped by Ctrl-C; the work is kept",
+            "step {step} of {steps} in {path}",
+            "",
+            "the same command goes on from here",
+        ),
         Lines("已被 Ctrl-C 中断;进度已保存", "{path},第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
     ),
     "EY-P002": (
-        Lines("stopped by a signal from outside; the work is kept", "step {step} of {steps} in {path}", "", "the same command goes on from here"),
+        Lines(
+            "stopped by a signal from outside; the work is kept",
+            "step {step} of {steps} in {path}",
+            "",
+            "the same command goes on from here",
+        ),
         Lines("被外部信号停止;进度已保存", "{path},第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
     ),
     "EY-P010": (
@@ -631,32 +1228,71 @@ PHRASES: dict[str, tuple[str, str]] = {
     "layout_joined": ("{base}; {what}: {more}", "{base};{what}:{more}"),
     "note_of": ("{what}: {note}", "{what}:{note}"),
     "left_out_hidden": ("{n} hidden files or folders left out ({examples})", "忽略隐藏文件或文件夹 {n} 个({examples})"),
-    "left_out_not_image": ("{n} files without the suffix of an image left out ({examples})", "忽略非图片后缀的文件 {n} 个({examples})"),
-    "left_out_outside": ("{n} links that lead out of the folder left out ({examples})", "忽略指向文件夹之外的链接 {n} 个({examples})"),
+    "left_out_not_image": (
+        "{n} files without the suffix of an image left out ({examples})",
+        "忽略非图片后缀的文件 {n} 个({examples})",
+    ),
+    "left_out_outside": (
+        "{n} links that lead out of the folder left out ({examples})",
+        "忽略指向文件夹之外的链接 {n} 个({examples})",
+    ),
     "left_out_broken_link": ("{n} links that lead nowhere left out ({examples})", "忽略失效的链接 {n} 个({examples})"),
-    "left_out_loop": ("{n} links to folders that are read already left out ({examples})", "忽略指向已读文件夹的链接 {n} 个({examples})"),
-    "left_out_special": ("{n} entries that are not regular files left out ({examples})", "忽略非普通文件 {n} 个({examples})"),
-    "left_out_unreadable": ("{n} folders that cannot be read left out ({examples})", "忽略无法读取的文件夹 {n} 个({examples})"),
+    "left_out_loop": (
+        "{n} links to folders that are read already left out ({examples})",
+        "忽略指向已读文件夹的链接 {n} 个({examples})",
+    ),
+    "left_out_special": (
+        "{n} entries that are not regular files left out ({examples})",
+        "忽略非普通文件 {n} 个({examples})",
+    ),
+    "left_out_unreadable": (
+        "{n} folders that cannot be read left out ({examples})",
+        "忽略无法读取的文件夹 {n} 个({examples})",
+    ),
     "left_out_encoding": (
         "{n} names that are not UTF-8 left out ({examples}); `convmv -f gb18030 -t utf8 -r --notest FOLDER` renames them",
         "忽略非 UTF-8 名称 {n} 个({examples});可用 `convmv -f gb18030 -t utf8 -r --notest 文件夹` 改名",
     ),
     "went_into": ("everything is in one folder, {folder}: went into it", "所有内容都在 {folder} 中:已进入该文件夹"),
-    "part_without_labels": ("{folder}: {n} images without class folders left out", "{folder}:{n} 张图片没有类别文件夹,已忽略"),
-    "folders_beside_splits": ("folders beside the splits ({splits}) left out: {folders}", "忽略划分({splits})之外的文件夹:{folders}"),
-    "splits_named_twice": ("two folders name the same split and were joined ({folders})", "有两个文件夹表示同一划分,已合并({folders})"),
+    "part_without_labels": (
+        "{folder}: {n} images without class folders left out",
+        "{folder}:{n} 张图片没有类别文件夹,已忽略",
+    ),
+    "folders_beside_splits": (
+        "folders beside the splits ({splits}) left out: {folders}",
+        "忽略划分({splits})之外的文件夹:{folders}",
+    ),
+    "splits_named_twice": (
+        "two folders name the same split and were joined ({folders})",
+        "有两个文件夹表示同一划分,已合并({folders})",
+    ),
     "splits_read_as_classes": (
         "{folders} read as classes, since other class folders lie beside and no class folders within",
         "{folders} 按类别读取:旁边有其他类别文件夹,且其中没有类别文件夹",
     ),
-    "loose_images": ("{n} images beside the class folders of {folder} left out ({examples})", "忽略 {folder} 中类别文件夹之外的图片 {n} 张({examples})"),
+    "loose_images": (
+        "{n} images beside the class folders of {folder} left out ({examples})",
+        "忽略 {folder} 中类别文件夹之外的图片 {n} 张({examples})",
+    ),
     "deeper_folders": ("folders inside a class folder belong to that class", "类别文件夹内的子文件夹归属该类别"),
-    "empty_classes": ("{n} folders without images are no classes ({examples})", "{n} 个文件夹没有图片,不作为类别({examples})"),
-    "classes_written_twice": ("two folders are called {name} in different Unicode forms and were joined", "有两个名为 {name} 的文件夹(Unicode 形式不同),已合并"),
+    "empty_classes": (
+        "{n} folders without images are no classes ({examples})",
+        "{n} 个文件夹没有图片,不作为类别({examples})",
+    ),
+    "classes_written_twice": (
+        "two folders are called {name} in different Unicode forms and were joined",
+        "有两个名为 {name} 的文件夹(Unicode 形式不同),已合并",
+    ),
     "classes_differ_in_case": ("classes that differ in case only: {names}", "仅大小写不同的类别:{names}"),
     "classes_from_file": ("order of the {n} classes from {path}", "{n} 个类别的顺序取自 {path}"),
-    "classes_without_images": ("{n} listed classes without images ({examples})", "{n} 个列出的类别没有图片({examples})"),
-    "names_without_label": ("{n} file names without a label left out ({examples})", "忽略不含标签的文件名 {n} 个({examples})"),
+    "classes_without_images": (
+        "{n} listed classes without images ({examples})",
+        "{n} 个列出的类别没有图片({examples})",
+    ),
+    "names_without_label": (
+        "{n} file names without a label left out ({examples})",
+        "忽略不含标签的文件名 {n} 个({examples})",
+    ),
     "label_from_unused": ("--label-from was not used: the data holds its labels", "未使用 --label-from:数据中已有标签"),
     "table_encoding": ("{path} read as {encoding}", "{path} 按 {encoding} 读取"),
     "table_no_header": ("{path} has no header: columns told by what is in them", "{path} 没有表头:按内容判断各列"),
@@ -666,44 +1302,80 @@ PHRASES: dict[str, tuple[str, str]] = {
     "table_base": ("paths in the table are relative to {folder}/", "表中路径相对于 {folder}/"),
     "table_near": ("did you mean {names}?", "是否为 {names}?"),
     "table_relative": ("put the images where the paths say, below {base}", "请把图片放到路径所指的位置({base} 之下)"),
-    "table_spelling": ("{n} paths matched in spite of another case or Unicode form", "{n} 个路径的大小写或 Unicode 形式不同,已匹配"),
+    "table_spelling": (
+        "{n} paths matched in spite of another case or Unicode form",
+        "{n} 个路径的大小写或 Unicode 形式不同,已匹配",
+    ),
     "table_no_suffix": ("{n} names without suffix matched to image files", "{n} 个无后缀名称已匹配到图片文件"),
     "table_backslashes": ("{n} paths with backslashes read as /", "{n} 个路径中的反斜杠按 / 读取"),
-    "table_outside": ("{n} links that lead out of the table's folder left out", "忽略指向表所在文件夹之外的链接 {n} 个"),
+    "table_outside": (
+        "{n} links that lead out of the table's folder left out",
+        "忽略指向表所在文件夹之外的链接 {n} 个",
+    ),
     "table_beyond": ("{n} files lie outside the table's folder", "{n} 个文件位于表所在文件夹之外"),
     "tables_ignored": ("tables that do not list the images left out: {names}", "忽略未列出图片的表:{names}"),
     "line_of": ("line {line}: {name}", "第 {line} 行:{name}"),
     "rows_repeated": ("{n} rows repeated and counted once", "{n} 行重复,只计一次"),
-    "numbers_are_classes": ("labels are numbers of the lines of classes.txt, from 0", "标签为 classes.txt 的行号,从 0 开始"),
+    "numbers_are_classes": (
+        "labels are numbers of the lines of classes.txt, from 0",
+        "标签为 classes.txt 的行号,从 0 开始",
+    ),
     "arrays_ignored": ("arrays that were not used: {names}", "未使用的数组:{names}"),
     "idx_magic": ("begins with {got} and not with 00 00", "开头为 {got},而非 00 00"),
-    "idx_kind": ("type {kind} with {n} dimensions; wanted 0x08 with {allowed}", "类型 {kind},{n} 维;应为 0x08,{allowed} 维"),
+    "idx_kind": (
+        "type {kind} with {n} dimensions; wanted 0x08 with {allowed}",
+        "类型 {kind},{n} 维;应为 0x08,{allowed} 维",
+    ),
     "idx_short": ("{got} of {want} bytes", "只有 {got} 字节,应为 {want}"),
     "idx_long": ("more than the {want} bytes that its header says", "多于文件头所说的 {want} 字节"),
     "npz_pickled": ("{name} holds pickled objects", "{name} 含有 pickle 对象"),
     "npz_size": ("the size of {name} does not fit its shape {shape}", "{name} 的大小与形状 {shape} 不符"),
-    "npz_transpose": ("channels come last: {name} = {name}.transpose(0, 2, 3, 1)", "通道应在最后:{name} = {name}.transpose(0, 2, 3, 1)"),
+    "npz_transpose": (
+        "channels come last: {name} = {name}.transpose(0, 2, 3, 1)",
+        "通道应在最后:{name} = {name}.transpose(0, 2, 3, 1)",
+    ),
     "npz_reshape": ("one image a row, with its height and width", "每行一张图片,并保留高与宽"),
-    "npz_to_uint8": ("if the values are 0..1: {name} = ({name} * 255).round().astype('uint8')", "若取值为 0..1:{name} = ({name} * 255).round().astype('uint8')"),
+    "npz_to_uint8": (
+        "if the values are 0..1: {name} = ({name} * 255).round().astype('uint8')",
+        "若取值为 0..1:{name} = ({name} * 255).round().astype('uint8')",
+    ),
     "npz_to_int": ("{name} = {name}.astype('int64')", "{name} = {name}.astype('int64')"),
-    "npz_argmax": ("if each row marks one class: {name} = {name}.argmax(1)", "若每行标记一个类别:{name} = {name}.argmax(1)"),
+    "npz_argmax": (
+        "if each row marks one class: {name} = {name}.argmax(1)",
+        "若每行标记一个类别:{name} = {name}.argmax(1)",
+    ),
     "only_declared": ("only the {n} images declared as {what} were taken", "只取声明为 {what} 的 {n} 张图片"),
     "known_at": ("{name} from {path}", "{name} 取自 {path}"),
-    "known_shadows": ("{name} is the built-in set; the folder of that name is ./{name}", "{name} 为内置数据集;同名文件夹请写 ./{name}"),
+    "known_shadows": (
+        "{name} is the built-in set; the folder of that name is ./{name}",
+        "{name} 为内置数据集;同名文件夹请写 ./{name}",
+    ),
     "download_too_long": ("more than {n} bytes", "超过 {n} 字节"),
     "download_cut": ("cut off after {got} of {want} bytes", "在 {got}/{want} 字节处中断"),
     # splitting
     "split_how_none": ("no {name}", "无 {name}"),
-    "split_how_fraction": ("{name}: {n} images, about {percent} %, by content", "{name}:{n} 张,约 {percent} %,按内容划分"),
+    "split_how_fraction": (
+        "{name}: {n} images, about {percent} %, by content",
+        "{name}:{n} 张,约 {percent} %,按内容划分",
+    ),
     "split_how_declared": ("{name}: {n} images, as the data says", "{name}:{n} 张,按数据声明"),
     "split_how_memory": ("{n} images stay where splits.csv has them", "{n} 张图片按 splits.csv 保持不变"),
     "split_val_trains": ("{n} images of val are trained on", "val 的 {n} 张图片用于训练"),
     "split_test_unused": ("{n} images of test are neither trained on nor scored", "test 的 {n} 张图片既不训练也不评分"),
     "split_unmeasured": ("{n} classes have no image in val ({names})", "{n} 个类别在 val 中没有图片({names})"),
     "split_duplicates": ("{n} images are exact copies of others", "{n} 张图片与其他图片完全相同"),
-    "split_conflicts": ("{n} images occur with different labels (first: {names})", "{n} 张图片带有不同的标签(首个:{names})"),
-    "split_leak": ("{n} images of {later} are in {earlier} as well ({names})", "{later} 中有 {n} 张图片也在 {earlier} 中({names})"),
-    "split_bridges": ("{n} sets of copies or groups lie on both sides, as splits.csv has them", "{n} 组副本或分组跨越两侧(按 splits.csv 保持)"),
+    "split_conflicts": (
+        "{n} images occur with different labels (first: {names})",
+        "{n} 张图片带有不同的标签(首个:{names})",
+    ),
+    "split_leak": (
+        "{n} images of {later} are in {earlier} as well ({names})",
+        "{later} 中有 {n} 张图片也在 {earlier} 中({names})",
+    ),
+    "split_bridges": (
+        "{n} sets of copies or groups lie on both sides, as splits.csv has them",
+        "{n} 组副本或分组跨越两侧(按 splits.csv 保持)",
+    ),
     "splits_columns": ("no column {names}", "缺少列 {names}"),
     "splits_short": ("too few cells", "单元格不足"),
     "splits_unknown": ("split {got}, not one of {allowed}", "划分 {got} 不在 {allowed} 中"),
@@ -716,7 +1388,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "resumed at step {step} (epoch {epoch}); promise: state-exact (same data and state; rounding may differ because of:)",
         "从第 {step} 步(第 {epoch} 轮)继续;承诺:状态一致(数据与状态相同;以下变化可能影响舍入:)",
     ),
-    "run.finished_before": ("{path} is finished; its result follows (--fresh starts a new run)", "{path} 已完成,以下是其结果(--fresh 可新建运行)"),
+    "run.finished_before": (
+        "{path} is finished; its result follows (--fresh starts a new run)",
+        "{path} 已完成,以下是其结果(--fresh 可新建运行)",
+    ),
     "run.damaged": ("checkpoint {name} is damaged and was passed over: {why}", "检查点 {name} 已损坏,跳过:{why}"),
     # the command line
     "cli.options": ("OPTIONS", "选项"),
@@ -730,14 +1405,20 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.heading.use": ("use what was trained", "使用训练结果"),
     "cli.heading.look": ("look", "查看"),
     "cli.heading.here": ("this machine", "本机"),
-    "cli.verb.demo": ("train on images that come with eyas, score, write a report: half a minute", "用自带图片训练、评分并生成报告:约半分钟"),
+    "cli.verb.demo": (
+        "train on images that come with eyas, score, write a report: half a minute",
+        "用自带图片训练、评分并生成报告:约半分钟",
+    ),
     "cli.verb.train": (
         "train a classifier on a folder of images; the same command again goes on where it stopped",
         "用图片文件夹训练分类器;中断后重复同一命令即可继续",
     ),
     "cli.verb.evaluate": ("how good a run is, with its interval", "给出一次运行的成绩及置信区间"),
     "cli.verb.predict": ("what is on these pictures", "识别这些图片"),
-    "cli.verb.show": ("a picture of the training images as the net sees them, augmented", "把网络看到的(增强后的)训练图片拼成一张图"),
+    "cli.verb.show": (
+        "a picture of the training images as the net sees them, augmented",
+        "把网络看到的(增强后的)训练图片拼成一张图",
+    ),
     "cli.verb.report": ("write the report of a run again", "重新生成一次运行的报告"),
     "cli.verb.runs": ("what was trained here", "列出此处的全部运行"),
     "cli.verb.models": ("the nets that can be trained", "列出可训练的网络"),
@@ -763,7 +1444,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.option.help": ("this help", "显示此帮助"),
     "cli.option.help_all": ("help with all options", "显示全部选项"),
     "cli.option.version": ("the version", "显示版本"),
-    "cli.option.config": ("settings from this TOML file, like the config.toml of a run", "从此 TOML 文件读取设置,例如某次运行的 config.toml"),
+    "cli.option.config": (
+        "settings from this TOML file, like the config.toml of a run",
+        "从此 TOML 文件读取设置,例如某次运行的 config.toml",
+    ),
     "cli.gave_way": ("gave way: {note}", "已被取代:{note}"),
     "cli.report": ("report  {path}", "报告  {path}"),
     "report_no_images": ("the report has no pictures: {reason}", "报告中没有图片:{reason}"),
@@ -796,7 +1480,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "  fashion-sample、fashion-mnist       内置",
     ),
     "cli.config.action": ("show", "show"),
-    "cli.predict.files": ("images, folders of images, or - for a list of paths on stdin", "图片、图片文件夹,或 -(从标准输入读取路径列表)"),
+    "cli.predict.files": (
+        "images, folders of images, or - for a list of paths on stdin",
+        "图片、图片文件夹,或 -(从标准输入读取路径列表)",
+    ),
     "cli.predict.top": ("the N likeliest classes of each", "每张给出最可能的 N 个类别"),
     "cli.predict.jsonl": ("one JSON document per line and image, as they come", "逐张输出,每行一个 JSON 文档"),
     "cli.show.to": ("the picture to write (default: eyas-show.png)", "要写入的图片(默认 eyas-show.png)"),
@@ -811,8 +1498,14 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.runs.test": ("test", "测试"),
     "cli.models.name": ("name", "名称"),
     "cli.models.weights": ("weights for {n} classes", "参数量({n} 类)"),
-    "cli.evaluate.data": ("other images to score it on (default: the run's own)", "用于评分的其他图片(默认:该运行自己的数据)"),
-    "cli.evaluate.split": ("which part (default: test when there is one, else val)", "评哪一部分(默认:有测试集则为测试集,否则验证集)"),
+    "cli.evaluate.data": (
+        "other images to score it on (default: the run's own)",
+        "用于评分的其他图片(默认:该运行自己的数据)",
+    ),
+    "cli.evaluate.split": (
+        "which part (default: test when there is one, else val)",
+        "评哪一部分(默认:有测试集则为测试集,否则验证集)",
+    ),
     "cli.evaluate.accuracy": ("accuracy", "准确率"),
     "cli.evaluate.top5": ("among the 5 likeliest", "前五命中"),
     "cli.evaluate.loss": ("loss", "损失"),
@@ -822,22 +1515,43 @@ PHRASES: dict[str, tuple[str, str]] = {
         "\nreport  {report}  (open it in a browser)\nnext    eyas train FOLDER   and   eyas predict {run} PHOTO",
         "\n报告  {report}  (用浏览器打开)\n下一步  eyas train 文件夹   以及   eyas predict {run} 图片",
     ),
-    "cli.doctor.importing": ("importing torch to see whether it works (some seconds)...", "正在导入 torch 以检查其是否可用(需几秒)……"),
+    "cli.doctor.importing": (
+        "importing torch to see whether it works (some seconds)...",
+        "正在导入 torch 以检查其是否可用(需几秒)……",
+    ),
     "cli.doctor.python": ("Python 3.11 or newer is needed", "需要 Python 3.11 或更高版本"),
     "cli.doctor.system": ("only Linux is tested", "仅在 Linux 上测试过"),
     "cli.doctor.isa": ("without AVX2 everything is slow", "没有 AVX2,一切都会很慢"),
     "cli.doctor.cores_value": ("{cores} free to use of {all}, load {load}", "可用 {cores} / 共 {all},负载 {load}"),
     "cli.doctor.busy": ("the machine is busy: training will be slower than it could be", "机器繁忙:训练会比应有的慢"),
     "cli.doctor.free_of": ("{free} free of {total}", "可用 {free} / 共 {total}"),
-    "cli.doctor.memory": ("little memory is free: close other programs, or use a smaller --size and --batch-size", "可用内存很少:请关闭其他程序,或减小 --size 与 --batch-size"),
+    "cli.doctor.memory": (
+        "little memory is free: close other programs, or use a smaller --size and --batch-size",
+        "可用内存很少:请关闭其他程序,或减小 --size 与 --batch-size",
+    ),
     "cli.doctor.disk_value": ("{path}  {free} free", "{path}  可用 {free}"),
     "cli.doctor.read_only": ("nothing can be written here: change to another folder", "此处不可写:请换一个文件夹"),
-    "cli.doctor.cache": ("the cache cannot be written: set EYAS_CACHE to a folder that can", "缓存不可写:请将 EYAS_CACHE 设为可写的文件夹"),
+    "cli.doctor.cache": (
+        "the cache cannot be written: set EYAS_CACHE to a folder that can",
+        "缓存不可写:请将 EYAS_CACHE 设为可写的文件夹",
+    ),
     "cli.doctor.disk": ("less than 1 GiB is free", "可用空间不足 1 GiB"),
-    "cli.doctor.torch": ("torch is installed and does not import: install the build for this system again", "torch 已安装但无法导入:请重新安装适合本系统的版本"),
-    "cli.doctor.onednn": ("this build of torch has no oneDNN: training will be slow", "此 torch 版本不含 oneDNN:训练会很慢"),
-    "cli.doctor.codecs": ("Pillow was built without {missing}: pip install --force-reinstall pillow", "Pillow 缺少 {missing}:pip install --force-reinstall pillow"),
-    "cli.doctor.font": ("Chinese class names would show as boxes in plots: install a font like fonts-noto-cjk", "图中的中文类别名会显示为方框:请安装字体,如 fonts-noto-cjk"),
+    "cli.doctor.torch": (
+        "torch is installed and does not import: install the build for this system again",
+        "torch 已安装但无法导入:请重新安装适合本系统的版本",
+    ),
+    "cli.doctor.onednn": (
+        "this build of torch has no oneDNN: training will be slow",
+        "此 torch 版本不含 oneDNN:训练会很慢",
+    ),
+    "cli.doctor.codecs": (
+        "Pillow was built without {missing}: pip install --force-reinstall pillow",
+        "Pillow 缺少 {missing}:pip install --force-reinstall pillow",
+    ),
+    "cli.doctor.font": (
+        "Chinese class names would show as boxes in plots: install a font like fonts-noto-cjk",
+        "图中的中文类别名会显示为方框:请安装字体,如 fonts-noto-cjk",
+    ),
     "cli.doctor.ready": ("ready to train", "可以开始训练"),
     "cli.doctor.not_ready": ("not ready to train: see the lines above", "尚不能训练:请看上面各行"),
     # the console while it runs
@@ -954,7 +1668,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.rate": ("images / s", "张 / 秒"),
     "report.tax": ("loader tax", "数据加载占比"),
     "report.curves": ("How it went", "训练过程"),
-    "report.curves_lead": ("By epoch. The band is the 95 % interval of the accuracy.", "横轴为轮次。色带为准确率的 95 % 置信区间。"),
+    "report.curves_lead": (
+        "By epoch. The band is the 95 % interval of the accuracy.",
+        "横轴为轮次。色带为准确率的 95 % 置信区间。",
+    ),
     "report.train": ("training", "训练"),
     "report.val": ("validation", "验证"),
     "report.accuracy": ("accuracy", "准确率"),
@@ -1041,7 +1758,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.versions": ("Versions", "版本"),
     "report.recipe": ("Recipe", "方案"),
     "report.preprocess": ("Preprocessing", "预处理"),
-    "report.footer": ("Made by eyas from the files of this run, without a network.", "由 eyas 根据此运行的文件生成,未使用网络。"),
+    "report.footer": (
+        "Made by eyas from the files of this run, without a network.",
+        "由 eyas 根据此运行的文件生成,未使用网络。",
+    ),
 }
 
 

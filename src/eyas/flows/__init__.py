@@ -1,0 +1,1 @@
+"""The river in a few lines: the best place to start reading."""

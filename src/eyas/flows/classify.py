@@ -1,6 +1,6 @@
 """`eyas train`: from a path to a trained, scored, recoverable classifier. The whole river in one file.
 
-    settings -> prepared images -> recipe, plan -> run -> train -> chosen weights -> predictions -> report
+settings -> prepared images -> recipe, plan -> run -> train -> chosen weights -> predictions -> report
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from eyas.flows.numerics import numerics_of, versions
 from eyas.flows.opening import open_run
 from eyas.flows.prepare import Clock, Prepared, Request, describe, prepare
 from eyas.flows.recipes import Found, recipe_for
-from eyas.flows.session import Session
 from eyas.flows.request import request_of
+from eyas.flows.session import Session
 from eyas.flows.settings import Settings
 from eyas.hardware.plan import Job, Plan, Wishes, decide, from_list
 from eyas.machine import Machine, look

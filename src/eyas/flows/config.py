@@ -22,7 +22,7 @@ from eyas.flows.settings import Settings
 PRESETS: Mapping[str, Mapping[str, Any]] = {}
 
 #: variables that begin with EYAS_ and are not settings; a name that ends in _ stands for all that begin so
-OTHER_VARIABLES = ("EYAS_CACHE", "EYAS_DEBUG", "EYAS_LANG", "EYAS_TEST_", "EYAS_BENCH_")
+OTHER_VARIABLES = ("EYAS_CACHE", "EYAS_DEBUG", "EYAS_LANG", "EYAS_TEST_", "EYAS_BENCH_", "EYAS_FAULT_")
 #: what Kubernetes sets in every container beside a service called "eyas"
 FOREIGN_VARIABLES = re.compile(r"EYAS_(SERVICE_(HOST|PORT.*)|PORT(_.*)?)")
 

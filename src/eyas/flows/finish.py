@@ -35,7 +35,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     step, weights = choose(at, averaged=recipe.ema > 0)
     found = _checkpoint(run, step, at)
     name = "ema" if weights == "ema" else "model"
-    tensors = {n: a for n, a in found.tensors[name].items()}
+    tensors = dict(found.tensors[name])
     chosen = {"step": found.step, "attempt": found.attempt, "weights": weights}
     checkpoint.write(run.checkpoints, CHOSEN, {"model": tensors}, chosen, fingerprints=found.fingerprints)
     run.write(chosen=chosen)
@@ -43,7 +43,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     engine = session.engine()
     load_into(engine.module, tensors)
     scores: dict[str, Any] = {}
-    shown: Predictions | None = None
+    found_on: list[Predictions] = []
     for split in (Split.VAL, Split.TEST):
         rows = prepared.rows(split)
         if not len(rows):
@@ -57,7 +57,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
             rows=rows,
         )
         predictions.write(run.path, split.name.lower(), predictions=made)
-        shown = made if split is Split.VAL or shown is None else shown
+        found_on.append(made)
         scores[split.name.lower()] = made.summary().to_dict(samples.classes)
     looks = int((run.document.get("result") or {}).get("test_looks", 0)) + ("test" in scores)
     session.seconds["evaluate"] = session.seconds.get("evaluate", 0.0) + time.monotonic() - begun
@@ -73,8 +73,8 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     }
     run.write(result=result)
     begun = time.monotonic()
-    if shown is not None:
-        _plots(run, shown)
+    if found_on:
+        _plots(run, found_on[0])
     report.write(run.path, thumbnails=thumbnails(prepared))
     session.seconds["report"] = time.monotonic() - begun
     result |= {"seconds": session.elapsed(), "seconds_by": dict(session.seconds)}

@@ -1,4 +1,4 @@
-"""Which run a command means: a new one, an unfinished one that goes on, or a finished one whose result is asked again."""
+"""Which run a command means: a new one, an unfinished one that goes on, or a finished one whose result is asked for."""
 
 from __future__ import annotations
 

@@ -113,8 +113,9 @@ def prepare(
 ) -> Prepared:
     """Find, pack, set aside and split the images that `request` names.
 
-    `declared_size` (h, w, c) is what the model insists on; otherwise the side is at most `most` pixels for images of
-    mixed shapes. `preprocess`, when given, is taken as it is. Raises DataError and UsageError for what cannot be used, StorageError when the cache cannot be written.
+    `declared_size` (h, w, c) is what the model insists on; otherwise the side is at most `most` pixels, or `smallest`.
+    `preprocess`, when given, is taken as it is. Raises DataError and UsageError for what cannot be used, StorageError
+    when the cache cannot be written.
     """
     clock = Clock()
     progress("find", 0, 0)
@@ -198,7 +199,9 @@ def _preprocess(
     smallest: int,
     most: int,
 ) -> Preprocess:
-    grey = isinstance(samples.source, ArraySource) and (samples.source.images.ndim == 3 or samples.source.images.shape[-1] == 1)
+    grey = isinstance(samples.source, ArraySource) and (
+        samples.source.images.ndim == 3 or samples.source.images.shape[-1] == 1
+    )
     channels = request.channels or (declared[2] if declared else (1 if grey else 3))
     if channels not in (1, 3):
         raise UsageError("EY-U123", got=f"--channels {channels}", channels="1 or 3")
@@ -210,9 +213,7 @@ def _preprocess(
     if size is None and declared is None and not keeps:
         size = max(smallest, min(most, median // 32 * 32))
     decoder = RAW_DECODER if isinstance(samples.source, ArraySource) else DECODER
-    return plan_preprocess(
-        shapes, channels, size=size, declared=declared[:2] if declared else None, decoder=decoder
-    )
+    return plan_preprocess(shapes, channels, size=size, declared=declared[:2] if declared else None, decoder=decoder)
 
 
 def _fit(preprocess: Preprocess) -> Fit:

@@ -14,7 +14,6 @@ from eyas.flows.settings import Settings
 from eyas.training.recipe import OptimizerChoice, Recipe, Stopping
 from eyas.training.schedule import ScheduleChoice
 
-
 T = TypeVar("T")
 
 
@@ -86,7 +85,9 @@ def _small(model: str, found: Found) -> Recipe:
     epochs = min(60, max(10, round(200_000 / max(1, found.train))))
     photos = found.channels == 3
     augment = Augment(
-        flip="random" if photos else "none",  # grey sets are mostly digits and letters, which a mirror turns into others
+        flip="random"
+        if photos
+        else "none",  # grey sets are mostly digits and letters, which a mirror turns into others
         pad_crop=max(1, found.side // 16) if found.one_shape else 0,
         resized_crop=None if found.one_shape else (0.5, 1.0) if found.train < 1000 else (0.35, 1.0),
     )

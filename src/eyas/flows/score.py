@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def evaluate(
     """Scores of a run on a split of its own data, or on other images with the same classes.
 
     Without `data` the split is `test` when the run has one, else `val`. Every image goes the way from bytes that
-    prediction takes. Gives `split n accuracy interval top5 loss ece per_class …`; raises DataError EY-D202, EY-D203.
+    prediction takes. Gives `split n accuracy interval top5 loss ece per_class …`; raises DataError EY-D202.
     """
     classifier = load(target, root=root)
     if data is None:
@@ -64,8 +65,8 @@ def _own(classifier: Classifier, split: str | None, progress: Progress) -> dict[
     name = split or ("test" if "test" in has else "val")
     if name not in has:
         raise DataError("EY-D202", split=name, path=classifier.run.path, allowed=", ".join(has))
-    told = document["request"]
-    request = Request(**{**told, "splits": classifier.run.path / "splits.csv"})
+    told: dict[str, Any] = document["request"]
+    request = replace(Request(**told), splits=classifier.run.path / "splits.csv")
     pre = classifier.preprocess
     prepared = prepare(
         request,

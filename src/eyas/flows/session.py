@@ -184,7 +184,7 @@ class Session:
         return self.spent_before + time.monotonic() - self.started
 
     def rates(self) -> dict[str, float]:
-        """`images_per_second` of training alone, and the `loader_tax`: the share of that time spent waiting for data."""
+        """`images_per_second` of training alone, and `loader_tax`: the share of that time spent waiting for data."""
         stepping = self.seconds["train"] + self.seconds["wait"]
         tax = self.seconds["wait"] / stepping if stepping > 0 else 0.0
         return {"images_per_second": self.images / stepping if stepping > 0 else 0.0, "loader_tax": tax}

@@ -40,7 +40,9 @@ def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress:
     )
     pre = prepared.preprocess
     rows = prepared.rows(Split.TRAIN)
-    found = Found(train=len(rows), channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width))
+    found = Found(
+        train=len(rows), channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width)
+    )
     recipe = recipe_for(settings, spec.name, found)
     stream = Stream(
         pack=prepared.train,
@@ -55,5 +57,5 @@ def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress:
     batch = stream.batch(0, count)
     classes = prepared.samples.classes
     names = drawable(classes)  # numbers where no font here has the characters
-    replace_file(out, sample_grid(batch.images, [names[label] for label in batch.labels]))
+    replace_file(out, sample_grid(list(batch.images), [names[label] for label in batch.labels]))
     return Shown(out, legend(classes))

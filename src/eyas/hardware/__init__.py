@@ -1,0 +1,1 @@
+"""How a step runs here: plan, replicas, operations over lists."""

@@ -7,6 +7,7 @@ exists so far; another final class joins it without touching the loop.
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from typing import Protocol, TypeVar, final
 
 import torch
 from torch import Tensor
+
+from eyas.hardware import foreach
 
 MASK = (1 << 64) - 1
 
@@ -50,7 +53,7 @@ def bounds(size: int, parts: int) -> list[tuple[int, int]]:
     edges = [0]
     for k in range(parts):
         edges.append(edges[-1] + base + (k < extra))
-    return list(zip(edges, edges[1:], strict=False))
+    return list(itertools.pairwise(edges))
 
 
 def part_seed(seed: int, step: int, part: int) -> int:
@@ -83,7 +86,7 @@ class Tree:
         level = 0
         while self._levels and self._levels[-1][0] == level:
             left = self._levels.pop()[1]
-            _add(left, leaf)
+            foreach.add_(left, leaf)
             leaf, level = left, level + 1
         self._levels.append((level, leaf))
 
@@ -92,14 +95,9 @@ class Tree:
         _, result = self._levels.pop()
         while self._levels:
             left = self._levels.pop()[1]
-            _add(left, result)
+            foreach.add_(left, result)
             result = left
         return result
-
-
-def _add(into: list[Tensor], other: list[Tensor]) -> None:
-    if into:
-        torch._foreach_add_(into, other)  # pyright: ignore[reportPrivateUsage] - torch's documented foreach operations
 
 
 class Replicas(ABC):
@@ -141,6 +139,7 @@ class One(Replicas):
         update: Callable[[StateT], bool],
         stop: Callable[[], bool],
     ) -> Outcome | None:
+        """All parts here, one after another."""
         self._keep(state.float_buffers)
         ranges = bounds(size, self.parts)
         alone = len(ranges) == 1
@@ -174,12 +173,11 @@ class One(Replicas):
     def _keep(self, buffers: Sequence[Tensor]) -> None:
         if not self._start:
             self._start = [b.detach().clone() for b in buffers]
-        elif buffers:
-            torch._foreach_copy_(self._start, list(buffers))  # pyright: ignore[reportPrivateUsage]
+        else:
+            foreach.copy_(self._start, buffers)
 
     def _restore(self, buffers: Sequence[Tensor]) -> None:
-        if buffers:
-            torch._foreach_copy_(list(buffers), self._start)  # pyright: ignore[reportPrivateUsage]
+        foreach.copy_(buffers, self._start)
 
 
 def _clear(parameters: Sequence[torch.nn.Parameter]) -> None:

@@ -1,0 +1,1 @@
+"""The nets, and how they are built for a data set."""

@@ -1,10 +1,10 @@
-"""The small net of the XLA article for 28x28 grey images, as it was published; computed the fast way where that applies."""
+"""The net of the XLA article for 28x28 grey images, as published; computed the fast way where that applies."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody knows it by
+from torch.nn import functional as F
 
 from eyas.models.fashion_fast import FastNet, Shelf, scores
 from eyas.models.normalise import Normalise
@@ -49,7 +49,7 @@ class FashionCNN(nn.Module):
 
     def _fast_parameters(self, images: Tensor) -> tuple[Tensor, ...] | None:
         """The parameters in order, or None where the fast way does not apply."""
-        if torch.jit.is_tracing() or torch.jit.is_scripting() or torch.compiler.is_compiling():
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # pyright: ignore[reportPrivateImportUsage]
             return None
         if images.shape[1:] != (28, 28, 1) or len(images) < 2 or not images.is_contiguous() or images.requires_grad:
             return None

@@ -2,7 +2,7 @@
 
 Parameters, buffers and results are those of `models.fashion.FashionCNN`; only the way of computing differs:
 
-- The batch is the innermost dimension, so that every product and every element-wise pass runs over long contiguous rows.
+- The batch is the innermost dimension: every product and every element-wise pass runs over long contiguous rows.
 - A convolution unfolds kernel *columns* only; the kernel rows come for free as an overlapping view of the unfolded
   rows, so one batched product does the rest (no 25-fold im2col).
 - conv1 yields the four phases of its pooling window as four groups of output channels; pooling is then two `maximum`.
@@ -16,7 +16,7 @@ Names: n batch, h rows, w columns, c channels, k kernel. What was tried and did 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,8 +89,10 @@ class Workspace:
         self.windows2 = self.pad2.as_strided((12, 100, 8 * n), (160 * n, 8 * n, 1))
         self.dcols2 = new(12, 50, 8 * n)
         dcols2 = self.dcols2.view(12, 5, 10, 2, 4, n)
-        self.fold2 = [(self.q1.as_strided((12, 10, 2, 4, n), (120 * n, 12 * n, n, 2 * n, 1), k * n), dcols2[:, k])
-                      for k in range(5)]
+        self.fold2 = [
+            (self.q1.as_strided((12, 10, 2, 4, n), (120 * n, 12 * n, n, 2 * n, 1), k * n), dcols2[:, k])
+            for k in range(5)
+        ]
         self.turned2 = new(5, 10, 5, 20)
         self.turned2_batch = self.turned2.view(50, 100).expand(12, 50, 100)
         self._back = True
@@ -104,6 +106,7 @@ class Pool:
         self.upper, self.lower = h.unbind(1)
 
     def forward(self) -> None:
+        """`pooled` from `left` and `right`."""
         torch.maximum(self.left, self.right, out=self.h)
         torch.maximum(self.upper, self.lower, out=self.pooled)
 
@@ -126,6 +129,7 @@ class Shelf:
         self.free: dict[int, list[Workspace]] = {}
 
     def take(self, n: int) -> Workspace:
+        """A workspace for n images that nobody uses, made when there is none."""
         kept = self.free.pop(n, [])
         if not kept:
             with torch.inference_mode(False):  # buffers made in inference mode could not serve training later
@@ -138,6 +142,7 @@ class Shelf:
         return work
 
     def put(self, work: Workspace) -> None:
+        """Give a workspace back."""
         if work.n in self.free:
             self.free[work.n].append(work)
 
@@ -149,8 +154,11 @@ class Shelf:
 
 
 def _centre(maps: Tensor, centred: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-    """Writes maps - mean to `centred`; returns 1 / sqrt(var + eps) per channel. Maps are (channel, x) or (row, channel, x)."""
-    running_mean, running_var = norm.running_mean, norm.running_var
+    """1 / sqrt(var + eps) per channel; writes maps - mean to `centred`. Maps are (channel, x) or (row, channel, x)."""
+    running_mean, running_var, momentum = norm.running_mean, norm.running_var, norm.momentum
+    assert running_mean is not None
+    assert running_var is not None
+    assert momentum is not None
     if not norm.training:
         torch.sub(maps, running_mean.unsqueeze(1), out=centred)
         return running_var.add(norm.eps).rsqrt_()
@@ -161,7 +169,7 @@ def _centre(maps: Tensor, centred: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     if maps.dim() == 3:
         length = torch.linalg.vector_norm(length, 2, 0)
     squares = length.square_()
-    momentum = norm.momentum
+    assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     running_mean.lerp_(mean, momentum)
     running_var.mul_(1 - momentum).add_(squares, alpha=momentum / (count - 1))
@@ -173,8 +181,9 @@ Small = tuple[Tensor, ...]
 Norms = tuple[nn.BatchNorm2d, nn.BatchNorm2d]
 
 
-def _forward(work: Workspace, images: Tensor, shift: Tensor, scale: Tensor, norms: Norms,
-             parameters: tuple[Tensor, ...]) -> tuple[Tensor, Small]:
+def _forward(
+    work: Workspace, images: Tensor, shift: Tensor, scale: Tensor, norms: Norms, parameters: tuple[Tensor, ...]
+) -> tuple[Tensor, Small]:
     n = work.n
     conv1, conv1_bias, gain1, shift1, conv2, conv2_bias, gain2, shift2, fc1, fc1_bias, fc2, fc2_bias = parameters
     work.x.copy_(images.view(n, 784)).sub_(shift).mul_(scale)
@@ -201,8 +210,9 @@ def _forward(work: Workspace, images: Tensor, shift: Tensor, scale: Tensor, norm
     return logits, (rstd1, scale1, sums2, rstd2)
 
 
-def _backward(work: Workspace, grad: Tensor, batch_stats: tuple[bool, bool], small: Small,
-              parameters: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _backward(
+    work: Workspace, grad: Tensor, batch_stats: tuple[bool, bool], small: Small, parameters: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
     """The gradients of the parameters, in their order."""
     n = work.n
     rstd1, scale1, sums2, rstd2 = small
@@ -246,14 +256,30 @@ def _backward(work: Workspace, grad: Tensor, batch_stats: tuple[bool, bool], sma
         pool.backward()
         torch.bmm(d, patches, out=dw)
     d_conv1 = work.dw1.sum(0).as_strided((2, 2, 10, 5, 5), (726, 361, 36, 6, 1)).sum((0, 1)).view(10, 1, 5, 5)
-    return (d_conv1, d_conv1_bias, d_gain1, d_shift1, d_conv2, d_conv2_bias, d_gain2, d_shift2,
-            d_fc1, d_fc1_bias, d_fc2, d_fc2_bias)
+    return (
+        d_conv1,
+        d_conv1_bias,
+        d_gain1,
+        d_shift1,
+        d_conv2,
+        d_conv2_bias,
+        d_gain2,
+        d_shift2,
+        d_fc1,
+        d_fc1_bias,
+        d_fc2,
+        d_fc2_bias,
+    )
 
 
 class FastNet(torch.autograd.Function):
+    """The whole net as one function of its parameters."""
+
     @staticmethod
-    def forward(ctx: Any, shelf: Shelf, images: Tensor, shift: Tensor, scale: Tensor,
-                norms: Norms, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, shelf: Shelf, images: Tensor, shift: Tensor, scale: Tensor, norms: Norms, *parameters: Tensor
+    ) -> Tensor:
+        """Logits (n, classes) of uint8 images (n, 28, 28, 1)."""
         work = shelf.take(images.shape[0])
         logits, small = _forward(work, images, shift, scale, norms, parameters)
         ctx.shelf, ctx.work, ctx.turn = shelf, work, work.turn
@@ -263,7 +289,8 @@ class FastNet(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradients of the parameters."""
         saved, work = ctx.saved_tensors, ctx.work
         if work is None or work.turn != ctx.turn:
             raise RuntimeError("FashionCNN: a second backward through the same graph; set `plain` for that")

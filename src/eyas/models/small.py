@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody knows it by
+from torch.nn import functional as F
 
 from eyas.models.normalise import Normalise
 
@@ -37,7 +37,7 @@ class Block(nn.Module):
 
 
 class SmallNet(nn.Module):
-    """uint8 images (n, h, w, c) to logits (n, classes); with width 32 and colour 0.5 M weights, 30 M multiply-adds at 32 px."""
+    """uint8 images (n, h, w, c) to logits (n, classes); at width 32: 0.5 M weights, 30 M multiply-adds at 32 px."""
 
     def __init__(self, *, classes: int, channels: int, normalise: Normalise, width: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class SmallNet(nn.Module):
         self.whiten.weight.requires_grad_(False)
 
     def prepare(self, images: Tensor) -> None:
-        """Set the first layer to the whitening of the 2x2 patches of `images` uint8 (n, h, w, c), some thousand of them.
+        """Set the first layer to the whitening of the 2x2 patches of some thousand `images`, uint8 (n, h, w, c).
 
         Eigenvectors of the patch covariance over the roots of their eigenvalues (https://arxiv.org/abs/2404.00498,
         section 3.2).

@@ -1,0 +1,1 @@
+"""The training loop: recipe, state, schedule, step, events, checkpoints, recovery."""

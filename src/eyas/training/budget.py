@@ -64,7 +64,9 @@ class TimeBudget:
             return None
         self._epoch = int(at.epoch)
         step_s = stepping / (done - WARM)  # evaluations and savings in between are in it, as they will be
-        return self._decide(at, at.step + max(1, int(left / step_s)), f"{step_s * 1e3:.1f} ms a step, {left:.0f} s left")
+        return self._decide(
+            at, at.step + max(1, int(left / step_s)), f"{step_s * 1e3:.1f} ms a step, {left:.0f} s left"
+        )
 
     def _decide(self, at: Progress, steps: int, reason: str) -> Decided | None:
         if steps == at.steps:

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,17 @@ NAME = re.compile(r"step-(\d{10})-a(\d+)")
 
 Arrays = Mapping[str, NDArray[Any]]
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
 CODES = {np.dtype(v): k for k, v in DTYPES.items()}
 
 
@@ -88,7 +98,7 @@ class _Hashing:
 
 
 @contextlib.contextmanager
-def _creating(path: Path) -> Iterator[_Hashing]:
+def _creating(path: Path) -> Generator[_Hashing]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         yield (file := _Hashing(descriptor))

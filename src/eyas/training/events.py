@@ -1,4 +1,4 @@
-"""What happens in a run, as a closed union of frozen values. `train` yields them; whoever wants to look consumes them."""
+"""What happens in a run, as a closed union of frozen values. `train` yields them; who wants to look consumes them."""
 
 from __future__ import annotations
 

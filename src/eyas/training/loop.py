@@ -10,7 +10,7 @@ batch of every step, its augmentation, its dropout and its rate are functions of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,7 +30,9 @@ SKIPS_ALLOWED = 10
 class Feed(Protocol):
     """Gives the parts of any batch: `feed(position, size)(a, b)` are its rows a..b on the device."""
 
-    def __call__(self, position: int, size: int) -> Callable[[int, int], Part]: ...
+    def __call__(self, position: int, size: int) -> Callable[[int, int], Part]:
+        """The parts of one batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def start(recipe: Recipe, epoch_size: int, *, steps: int | None = None) -> Progr
 
 def train(
     state: State, at: Progress, recipe: Recipe, *, replicas: Replicas, part_step: PartStep, feed: Feed, hooks: Hooks
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Train from `at` to the last step, yielding each event as it happens; the last one is `Stopped`.
 
     Raises TrainingError EY-T001 when too many updates had to be skipped because loss or gradient were not finite.

@@ -1,7 +1,7 @@
 """A run's folder: `runs/003-photos/`. What a run is on disk, who may write it, and how it is found again.
 
 Torch-free, so that `eyas runs` answers at once. `run.json` is replaced whole (temporary file, fsync, rename); the lock
-keeps a second writer out; the *intent* (recipe, data, seed) says whether an unfinished run is the one that is asked for.
+keeps a second writer out; the *intent* (recipe, data, seed) says whether an unfinished run is the one that is meant.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,7 +120,9 @@ def find(target: str, root: Path) -> Run:
         hint = where / "latest"
         path = where / hint.read_text("utf-8").strip() if hint.is_file() else path
     elif target.isdigit() and not path.exists():
-        path = next((r.path for r in list_runs(root) if r.path.name.split("-")[0].lstrip("0") == target.lstrip("0")), path)
+        path = next(
+            (r.path for r in list_runs(root) if r.path.name.split("-")[0].lstrip("0") == target.lstrip("0")), path
+        )
     elif not path.exists() and (root / target).is_dir():
         path = root / target
     run = read(path)
@@ -162,7 +164,7 @@ def _next(root: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def lock(run: Run) -> Iterator[IO[str]]:
+def lock(run: Run) -> Generator[IO[str]]:
     """Be the only writer of a run; the lock goes with the process, however it ends. Raises UsageError EY-U111."""
     path = run.path / ".lock"
     with path.open("a+", encoding="utf-8") as file:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from eyas.errors import EyasError, StorageError
+from eyas.hardware import foreach
 from eyas.training import checkpoint
 from eyas.training.events import Saved
 from eyas.training.progress import Progress
@@ -46,8 +47,10 @@ class Snapshot:
                 into.append(kept[name])
                 source.append(tensor.detach())
             for into, source in groups.values():
-                torch._foreach_copy_(into, source)  # pyright: ignore[reportPrivateUsage]
-        return {stem: {n: t.numpy() for n, t in named.items()} for stem, named in self._copies.items() if stem in tensors}
+                foreach.copy_(into, source)
+        return {
+            stem: {n: t.numpy() for n, t in named.items()} for stem, named in self._copies.items() if stem in tensors
+        }
 
 
 @dataclass
@@ -88,7 +91,7 @@ class Saver:
         self._written: set[str] = set()
 
     def due(self, at: Progress) -> bool:
-        """Time for a save between epoch ends: at most 2 % of the time goes into saving, at most 5 minutes are at risk."""
+        """Time for a save between epoch ends: at most 2 % of the time is spent on it, at most 5 minutes are at risk."""
         every = self.every_s if self.every_s is not None else min(300.0, max(30.0, 50 * self._cost_s))
         return time.monotonic() - self._last >= every
 

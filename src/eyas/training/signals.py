@@ -6,15 +6,15 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import FrameType
 
 REASONS = {signal.SIGTERM: "sigterm", signal.SIGINT: "sigint"}
 
 
 @contextlib.contextmanager
-def asked_to_leave() -> Iterator[Callable[[], str | None]]:
-    """Gives a function that says `sigterm`, `sigint` or None. Off the main thread signals are left to whoever has them."""
+def asked_to_leave() -> Generator[Callable[[], str | None]]:
+    """Gives a function that says `sigterm`, `sigint` or None; off the main thread it is always None."""
     reason: list[str] = []
 
     def take(number: int, frame: FrameType | None) -> None:

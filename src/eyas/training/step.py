@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eyas.hardware import foreach
 from eyas.training.average import ema_keep
 from eyas.training.losses import cross_entropy
 from eyas.training.progress import Progress
@@ -59,28 +60,22 @@ def supervised(recipe: Recipe, *, autocast: torch.dtype | None) -> PartStep:
     return part_step
 
 
-def global_norm(gradients: list[Tensor]) -> Tensor:
-    """Euclidean norm over all gradients, as a scalar; not finite when any of them is not."""
-    norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateUsage] - documented as torch's foreach operations
-    return torch.linalg.vector_norm(torch.stack(norms))
-
-
 def update(state: State, recipe: Recipe, lr: float, at: Progress) -> bool:
     """Apply `.grad` of every parameter at rate `lr`, or leave everything as it is and give False when not finite.
 
     Clipping is by global norm (https://arxiv.org/abs/1211.5063).
     """
     gradients = [p.grad for p in state.parameters if p.grad is not None]
-    norm = float(global_norm(gradients))  # waits for the device; on CPU there is nothing to wait for
+    norm = float(foreach.norm(gradients))  # waits for the device; on CPU there is nothing to wait for
     if not math.isfinite(norm):
         return False
     if recipe.clip_norm is not None and norm > recipe.clip_norm:
-        torch._foreach_mul_(gradients, recipe.clip_norm / norm)  # pyright: ignore[reportPrivateUsage]
+        foreach.mul_(gradients, recipe.clip_norm / norm)
     for group in state.optimizer.param_groups:
         group["lr"] = lr * group["lr_scale"]
     state.optimizer.step()
     if state.average is not None:
         keep = ema_keep(at, recipe.ema)
         with torch.no_grad():
-            torch._foreach_lerp_(state.averages, state.averaged, 1 - keep)  # pyright: ignore[reportPrivateUsage]
+            foreach.lerp_(state.averages, state.averaged, 1 - keep)
     return True
