@@ -39,9 +39,10 @@ from eyas.machine import look
 from eyas.models import catalog
 from eyas.training.feed import StreamFeed
 from eyas.training.loop import Hooks, start, train
+from eyas.training.optimizer import Optimizer
 from eyas.training.recipe import OptimizerChoice, Recipe
 from eyas.training.schedule import ScheduleChoice
-from eyas.training.state import State, make_optimizer
+from eyas.training.state import State
 from eyas.training.step import supervised
 from paired import Arm, environment, keep, measure, table
 
@@ -115,7 +116,7 @@ def ours(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], *, batch: i
     stream = Stream(pack, np.arange(n), labels, Shuffled(n, 0), Augment(), 0, 28, 28)
     inputs = catalog.Inputs(10, 28, 28, 1, [0.2860], [0.3530])
     model = catalog.build(catalog.find("fashion-cnn"), inputs, arguments={}, seed=0)
-    state = State(model, make_optimizer(recipe.optimizer, model))
+    state = State(model, Optimizer(recipe.optimizer, model))
     feed = StreamFeed(stream, device=torch.device("cpu"), depth=plan.whole("prefetch"))
     autocast = torch.bfloat16 if plan["precision"] == "bf16" else None
     hooks = Hooks(None, lambda state, at, best: iter(()), lambda at: False, lambda at: None, lambda: None)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from eyas.hardware.replicas import One, Tree, bounds, part_seed
 from eyas.training.losses import cross_entropy
+from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress
 from eyas.training.recipe import OptimizerChoice, Recipe
-from eyas.training.state import State, make_optimizer, twin
+from eyas.training.state import State, twin
 from eyas.training.step import Part, supervised, update
 
 
@@ -54,7 +55,7 @@ def net(*, dropout=0.0, norm=False):
 
 def state_of(recipe, **options):
     model = net(**options)
-    return State(model, make_optimizer(recipe.optimizer, model), twin(model))
+    return State(model, Optimizer(recipe.optimizer, model), twin(model))
 
 
 def steps(recipe, count, *, parts, poison=None, stop=lambda: False, **options):

@@ -18,9 +18,10 @@ from eyas.training.budget import UNKNOWN, TimeBudget
 from eyas.training.events import Decided, Evaluated, Saved, Stepped, Stopped
 from eyas.training.feed import StreamFeed
 from eyas.training.loop import Hooks, start, train
+from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import OptimizerChoice, Recipe, Stopping
-from eyas.training.state import State, make_optimizer, twin
+from eyas.training.state import State, twin
 from eyas.training.step import supervised
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ def stream(told):
 def new_state(told):
     inputs = catalog.Inputs(3, 24, 24, 3, [0.5] * 3, [0.25] * 3)
     model = catalog.build(catalog.find("small-net"), inputs, arguments={"width": 8}, seed=told.seed)
-    return State(model, make_optimizer(told.optimizer, model), twin(model) if told.ema else None)
+    return State(model, Optimizer(told.optimizer, model), twin(model) if told.ema else None)
 
 
 class Keeper:

@@ -30,12 +30,13 @@ from eyas.training.events import Decided, Evaluated, Recovered, Saved, Stopped
 from eyas.training.feed import StreamFeed
 from eyas.training.loop import Hooks, start
 from eyas.training.loop import train as training_loop
+from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import Recipe
 from eyas.training.run import Run, now
 from eyas.training.saving import Saver
 from eyas.training.signals import asked_to_leave
-from eyas.training.state import State, make_optimizer, twin
+from eyas.training.state import State, twin
 from eyas.training.step import supervised
 from eyas.training.stopping import best
 
@@ -93,8 +94,7 @@ class Session:
         if prepare_on is not None:  # a first layer made from the data, like whitening
             prepare_on(torch.from_numpy(stream.batch(0, min(4096, stream.epoch_size)).images))
         model.to(self.device)
-        optimizer = make_optimizer(self.recipe.optimizer, model)
-        return State(model, optimizer, twin(model) if self.recipe.ema > 0 else None)
+        return State(model, Optimizer(self.recipe.optimizer, model), twin(model) if self.recipe.ema > 0 else None)
 
     def stream(self) -> Stream:
         """The endless augmented training data."""

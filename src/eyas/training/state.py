@@ -10,35 +10,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from eyas.training.recipe import OptimizerChoice
-
-
-def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: not to norms and biases (https://arxiv.org/abs/1812.01187, section 3.1)."""
-    return parameter.ndim > 1 and not name.endswith("bias")
-
-
-def make_optimizer(choice: OptimizerChoice, model: nn.Module) -> torch.optim.Optimizer:
-    """SGD or AdamW over the trainable parameters, in two groups: with and without weight decay.
-
-    A parameter may carry `lr_scale` (a float attribute): its rate is the base rate times that.
-    """
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, p in model.named_parameters():
-        if p.requires_grad:
-            scale = float(getattr(p, "lr_scale", 1.0))
-            groups.setdefault((decays(name, p), scale), []).append(p)
-    told = [
-        {"params": ps, "weight_decay": choice.weight_decay if decay else 0.0, "lr": choice.lr, "lr_scale": scale}
-        for (decay, scale), ps in groups.items()
-    ]
-    if choice.name == "sgd":
-        nesterov = choice.nesterov and choice.momentum > 0
-        return torch.optim.SGD(told, lr=choice.lr, momentum=choice.momentum, nesterov=nesterov, fused=True)
-    return torch.optim.AdamW(told, lr=choice.lr, betas=choice.betas, fused=True)
+from eyas.training.optimizer import Optimizer
 
 
 @dataclass
@@ -46,9 +20,11 @@ class State:
     """Model, optimiser, average, and the few numbers that the next step depends on."""
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     average: nn.Module | None = None
     """A twin of the model whose weights and float buffers are the running average, or None; it can be scored as is."""
+    updates: int = 0
+    """Updates that were applied; fewer than steps when some were skipped."""
     skipped: list[int] = field(default_factory=lambda: [])
     """Steps among the last hundred whose update was skipped."""
     loss_sum: float = 0.0
@@ -57,8 +33,7 @@ class State:
     """…and how many they are."""
 
     def __post_init__(self) -> None:
-        self.names = {p: n for n, p in self.model.named_parameters()}
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters = self.optimizer.parameters
         self.float_buffers = [b for b in self.model.buffers() if b.is_floating_point()]
         self.counters = [b for b in self.model.buffers() if not b.is_floating_point()]
         self.averaged = averaged(self.model)
@@ -66,12 +41,7 @@ class State:
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """`{"model", "optimizer", "ema"}` -> name -> tensor: everything a checkpoint holds but the small values."""
-        moments: dict[str, Tensor] = {}
-        for p in self.parameters:
-            for key, value in self.optimizer.state.get(p, {}).items():
-                if isinstance(value, Tensor):
-                    moments[f"{self.names[p]}/{key}"] = value
-        out = {"model": dict(self.model.state_dict()), "optimizer": moments}
+        out = {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.moments()}
         if self.average is not None:
             out["ema"] = dict(self.average.state_dict())
         return out
@@ -79,22 +49,22 @@ class State:
     def load(self, tensors: dict[str, dict[str, Tensor]]) -> None:
         """Put back what `tensors` gave."""
         self.model.load_state_dict(tensors["model"], strict=True)
-        by_name = {n: p for p, n in self.names.items()}
-        for name, value in tensors.get("optimizer", {}).items():
-            parameter, key = name.rsplit("/", 1)
-            p = by_name[parameter]
-            # A moment lies in memory as its parameter does: the same kernels, so the same bits as before.
-            like = torch.empty_like(p) if value.shape == p.shape else torch.empty_like(value)
-            self.optimizer.state[p][key] = like.detach().copy_(value)
+        self.optimizer.load(tensors.get("optimizer", {}))
         if self.average is not None:
             self.average.load_state_dict(tensors["ema"], strict=True)
 
     def small(self) -> dict[str, object]:
         """The values that are not tensors, for `state.json`."""
-        return {"skipped": list(self.skipped), "loss_sum": self.loss_sum, "loss_steps": self.loss_steps}
+        return {
+            "updates": self.updates,
+            "skipped": list(self.skipped),
+            "loss_sum": self.loss_sum,
+            "loss_steps": self.loss_steps,
+        }
 
     def load_small(self, told: dict[str, Any]) -> None:
         """Put back what `small` gave."""
+        self.updates = int(told["updates"])
         self.skipped = [int(s) for s in told["skipped"]]
         self.loss_sum = float(told["loss_sum"])
         self.loss_steps = int(told["loss_steps"])

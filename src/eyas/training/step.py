@@ -71,9 +71,8 @@ def update(state: State, recipe: Recipe, lr: float, at: Progress) -> bool:
         return False
     if recipe.clip_norm is not None and norm > recipe.clip_norm:
         foreach.mul_(gradients, recipe.clip_norm / norm)
-    for group in state.optimizer.param_groups:
-        group["lr"] = lr * group["lr_scale"]
-    state.optimizer.step()
+    state.optimizer.step(lr, number=state.updates)
+    state.updates += 1
     if state.average is not None:
         keep = ema_keep(at, recipe.ema)
         with torch.no_grad():
