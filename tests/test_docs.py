@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eyas.artifact.header import CODES
 from eyas.cli.app import NAMES, VERBS, Eyas
 from eyas.cli.command import GLOBAL, SettingOption
+from eyas.errors import EyasError
 from eyas.errors.messages import ERRORS
 from eyas.flows.config import OTHER_VARIABLES, flag_of, resolve
 from eyas.flows.settings import Settings
@@ -153,6 +155,13 @@ def test_the_tour_names_every_module():
     modules = {path for path in (ROOT / "src").rglob("*.py") if path.name != "__init__.py"}
     missing = sorted(path.relative_to(ROOT).as_posix() for path in modules - linked)
     assert not missing, "add a line to docs/tour.md"
+
+
+def test_the_page_of_exit_codes_has_all_of_them_and_every_code_of_a_file():
+    text = TEXT["docs/how-to/exit-codes-and-json.md"]
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert listed == {0, *(kind.exit_code for kind in EyasError.__subclasses__())}
+    assert set(CODES) <= set(re.findall(r"^\| (E\d+) \|", text, re.MULTILINE))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,3 +268,29 @@ def look(*, root: Path = Path("/"), environ: Mapping[str, str] | None = None) ->
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()}",
     )
+
+
+def busy_cores(*, over_s: float = 0.15, root: Path = Path("/")) -> float:
+    """How many cores other processes keep busy right now, measured over `over_s` seconds; 0 where it cannot be read.
+
+    The load average will not do: it still remembers our own last run minutes later.
+    """
+    before, own = _busy_ticks(root), os.times()
+    if before is None:
+        return 0.0
+    begun = time.perf_counter()
+    time.sleep(over_s)
+    after, now = _busy_ticks(root), os.times()
+    assert after is not None
+    took = time.perf_counter() - begun
+    mine = now.user + now.system - own.user - own.system
+    return max(0.0, (after - before) / os.sysconf("SC_CLK_TCK") - mine) / took
+
+
+def _busy_ticks(root: Path) -> int | None:
+    """Clock ticks that all cores have spent working since the start of the system: neither idle nor waiting for disks."""
+    first = _read(root / "proc/stat").split("\n", 1)[0].split()
+    if len(first) < 9 or first[0] != "cpu":
+        return None
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, first[1:9])
+    return user + nice + system + irq + soft + steal

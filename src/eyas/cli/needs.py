@@ -8,7 +8,7 @@ import sys
 from collections.abc import MutableMapping
 
 from eyas.errors import MissingError
-from eyas.machine import Machine, look
+from eyas.machine import busy_cores
 
 #: module -> extra of `pip install 'eyas[...]'` that brings it
 EXTRAS = {"torch": "train", "matplotlib": "train", "jinja2": "train"}
@@ -29,15 +29,16 @@ def need(*modules: str) -> None:
             raise MissingError("EY-M001", package=module, hint=f"eyas[{EXTRAS[module]}]")
 
 
-def wait_politely(machine: Machine, environ: MutableMapping[str, str]) -> bool:
+def wait_politely(busy: float, environ: MutableMapping[str, str]) -> bool:
     """Let OpenMP's threads sleep while they wait, where others use the cores too; whether that was set now.
 
-    Threads that spin take the cores from those they wait for: on two busy cores two threads trained this package's
-    small net at 150 images a second, asleep at 2,400, one alone at 4,400. It must be set before torch is imported, it
-    changes no result, and what somebody has set stays.
+    `busy` is how many cores others use. Threads that spin take the cores from those they wait for: with half a core
+    taken, two spinning threads trained this package's small net 10 to 30 times slower than sleeping ones; on idle cores
+    sleeping costs a factor of 2 (docs/log.md). It must be set before torch is imported, it changes no result, and what
+    somebody has set stays.
     """
     said = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(environ)
-    if said or machine.load < 0.5 * machine.logical_cores:
+    if said or busy < 0.5:
         return False
     environ["OMP_WAIT_POLICY"] = "PASSIVE"
     return True
@@ -47,4 +48,4 @@ def need_torch() -> None:
     """Raise MissingError EY-M001 when torch is not installed; else see to how its threads wait."""
     need("torch")
     if "torch" not in sys.modules:
-        wait_politely(look(), os.environ)
+        wait_politely(busy_cores(), os.environ)
