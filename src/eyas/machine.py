@@ -288,7 +288,7 @@ def busy_cores(*, over_s: float = 0.15, root: Path = Path("/")) -> float:
 
 
 def _busy_ticks(root: Path) -> int | None:
-    """Clock ticks that all cores have spent working since the start of the system: neither idle nor waiting for disks."""
+    """Clock ticks that all cores have worked since the system started: neither idle nor waiting for disks."""
     first = _read(root / "proc/stat").split("\n", 1)[0].split()
     if len(first) < 9 or first[0] != "cpu":
         return None

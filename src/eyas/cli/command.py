@@ -50,7 +50,7 @@ def setting_options(groups: Sequence[str] = ()) -> list[click.Parameter]:
     return [
         SettingOption(setting.name, setting.metadata, kind_of(setting))
         for setting in fields(Settings)
-        if not groups or setting.metadata["group"] in groups
+        if setting.metadata["group"] in groups or (not groups and setting.metadata["group"] != "hidden")
     ]
 
 

@@ -21,7 +21,7 @@ def command() -> click.Command:
         *setting_options(),
         option("--config", metavar="FILE", help="cli.option.config"),
     ]
-    examples = ("eyas config show", "eyas config show --preset NAME --json", "EYAS_LR=0.2 eyas config show")
+    examples = ("eyas config show", "eyas config show --json", "EYAS_LR=0.2 eyas config show")
     return Verb("config", _run, params=params, examples=(examples[0], *examples[2:]))
 
 

@@ -46,7 +46,7 @@ def _words(text: str) -> list[str]:
     out: list[str] = []
     for c in text:
         wide = unicodedata.east_asian_width(c) in "WF"
-        closing = c in ",。;:、)!?…"
+        closing = c in "\uff0c\u3002\uff1b\uff1a\u3001\uff09\uff01\uff1f…"
         if out and (c == " " or closing or not (wide or out[-1].endswith(" ") or cells(out[-1][-1]) == 2)):
             out[-1] += c
         else:

@@ -63,7 +63,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "这不是有效的 TOML 文件",
             "{path}: {detail}",
             '形如  epochs = 20  或  model = "fashion-cnn"  的行',
-            "请修改该行;`eyas config show` 显示当前生效的设置",
+            "请修改该行；`eyas config show` 显示当前生效的设置",
         ),
     ),
     "EY-U009": (
@@ -83,7 +83,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "此文件夹中有两份配置",
             "{first} 与 {second} 中的 [tool.eyas]",
             "只能有一份",
-            "请将设置移入 {first},并删除 [tool.eyas]",
+            "请将设置移入 {first}，并删除 [tool.eyas]",
         ),
     ),
     "EY-U011": (
@@ -92,7 +92,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     ),
     "EY-U012": (
         Lines("there is no such preset", "{got}", "{allowed}", "leave it out: every value has a default"),
-        Lines("没有这个预设方案", "{got}", "{allowed}", "请去掉它:每个设置都有默认值"),
+        Lines("没有这个预设方案", "{got}", "{allowed}", "请去掉它：每个设置都有默认值"),
     ),
     "EY-U013": (
         Lines("a whole number is needed", "{got}", "{allowed}", "{next}"),
@@ -124,11 +124,11 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     ),
     "EY-U020": (
         Lines("a key and a value are needed", "{got}", "KEY=VALUE: a number, true, false, a word or [1, 2]", "{next}"),
-        Lines("需要键和值", "{got}", "KEY=VALUE:数字、true、false、单词或 [1, 2]", "{next}"),
+        Lines("需要键和值", "{got}", "KEY=VALUE：数字、true、false、单词或 [1, 2]", "{next}"),
     ),
     "EY-U021": (
         Lines("this part of the data is too large or too small", "{got}", "none, 0 < {name} < 1, or a path", "{next}"),
-        Lines("所占数据比例过大或过小", "{got}", "none、0 < {name} < 1,或路径", "{next}"),
+        Lines("所占数据比例过大或过小", "{got}", "none、0 < {name} < 1，或路径", "{next}"),
     ),
     "EY-U022": (
         Lines("two options contradict each other", "{first}  |  {second}", "one of the two", "leave one out"),
@@ -149,7 +149,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "没有可供判断的验证图片",
             "{got}  |  {val}",
             "{got} 须与 --val 0.1 或 --val 路径 同用",
-            "请去掉 {got},或保留验证集",
+            "请去掉 {got}，或保留验证集",
         ),
     ),
     "EY-U025": (
@@ -166,7 +166,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "没有可预测的图片",
             "{got}",
-            "图片文件、含图片的文件夹,或 -(从标准输入读取列表)",
+            "图片文件、含图片的文件夹，或 -（从标准输入读取列表）",
             "eyas predict runs/latest photo.jpg",
         ),
     ),
@@ -184,8 +184,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "此目录中是另一次运行",
             "{path}:{differences}",
-            "相同的命令(会继续运行),或另一个 --out",
-            "请换一个 --out,或不带 --out 使用 --fresh 新建编号运行",
+            "相同的命令（会继续运行），或另一个 --out",
+            "请换一个 --out，或不带 --out 使用 --fresh 新建编号运行",
         ),
     ),
     "EY-U102": (
@@ -196,7 +196,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "choose another --out; nothing in it was touched",
         ),
         Lines(
-            "此目录非空,且不是运行目录", "{path}", "新目录、空目录或已有的运行目录", "请换一个 --out;目录内容未被改动"
+            "此目录非空，且不是运行目录", "{path}", "新目录、空目录或已有的运行目录", "请换一个 --out；目录内容未被改动"
         ),
     ),
     "EY-U103": (
@@ -209,7 +209,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "--extend 需要一个已完成的运行和更多的轮数",
             "{got}",
-            "--out RUN --extend --epochs N,N 大于 {done}",
+            "--out RUN --extend --epochs N，N 大于 {done}",
             "请加上 --epochs",
         ),
     ),
@@ -220,7 +220,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "a folder of a run, `latest`, or a number; there are: {known}",
             "eyas runs",
         ),
-        Lines("找不到此名称的运行", "{target}", "运行目录、latest 或编号;现有:{known}", "eyas runs"),
+        Lines("找不到此名称的运行", "{target}", "运行目录、latest 或编号；现有：{known}", "eyas runs"),
     ),
     "EY-U111": (
         Lines(
@@ -231,14 +231,14 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "另一个进程正在写入此运行",
-            "{path}(进程 {process})",
+            "{path}（进程 {process}）",
             "同一时间只能有一个写入者",
-            "请等待其结束,或换一个 --out",
+            "请等待其结束，或换一个 --out",
         ),
     ),
     "EY-U120": (
         Lines("there is no model of this name", "{name}", "{known}", "did you mean `{near}`?"),
-        Lines("没有这个名称的模型", "{name}", "{known}", "您是不是想用 `{near}`?"),
+        Lines("没有这个名称的模型", "{name}", "{known}", "您是不是想用 `{near}`？"),
     ),
     "EY-U121": (
         Lines(
@@ -247,7 +247,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "choose another --model, or --size and --channels that fit",
         ),
-        Lines("模型 {name} 不能接受这样的图片", "{got}", "{allowed}", "请换 --model,或使用合适的 --size 与 --channels"),
+        Lines(
+            "模型 {name} 不能接受这样的图片", "{got}", "{allowed}", "请换 --model，或使用合适的 --size 与 --channels"
+        ),
     ),
     "EY-U122": (
         Lines(
@@ -256,7 +258,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}, with values above 0",
             "check --model-arg",
         ),
-        Lines("模型 {name} 不接受该参数", "{got}", "{allowed},取值大于 0", "请检查 --model-arg"),
+        Lines("模型 {name} 不接受该参数", "{got}", "{allowed}，取值大于 0", "请检查 --model-arg"),
     ),
     "EY-U123": (
         Lines(
@@ -268,8 +270,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "--mean 与 --std 每个通道需要一个值",
             "{got}",
-            "各 {channels} 个值,均值 0..1,标准差大于 0",
-            "可以省略:程序会在训练图片上测量",
+            "各 {channels} 个值，均值 0..1，标准差大于 0",
+            "可以省略：程序会在训练图片上测量",
         ),
     ),
     # ---- D: data --------------------------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "此路径下什么都没有",
             "{path}",
             "图片文件夹、标签文件、IDX 文件或 .npz",
-            "请检查拼写;`eyas train --help` 列出支持的布局",
+            "请检查拼写；`eyas train --help` 列出支持的布局",
         ),
     ),
     # finding the data: EY-D002..D073
@@ -295,7 +297,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "names that are there and nearly the same: {near}",
             "check the spelling",
         ),
-        Lines("此路径下什么都没有", "{path}", "附近相似的名称:{near}", "请检查拼写"),
+        Lines("此路径下什么都没有", "{path}", "附近相似的名称：{near}", "请检查拼写"),
     ),
     "EY-D003": (
         Lines(
@@ -306,9 +308,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "此处没有图片",
-            "{path};已忽略:{left_out}",
-            "以 .jpg .jpeg .png .webp .bmp .gif 结尾的文件,每个类别一个文件夹",
-            "请给出存放图片的文件夹;其他格式请先转换为 PNG 或 JPEG",
+            "{path}；已忽略：{left_out}",
+            "以 .jpg .jpeg .png .webp .bmp .gif 结尾的文件，每个类别一个文件夹",
+            "请给出存放图片的文件夹；其他格式请先转换为 PNG 或 JPEG",
         ),
     ),
     "EY-D004": (
@@ -319,10 +321,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "give the folder above, with one folder a class, or say where the labels are with --label-from",
         ),
         Lines(
-            "只有一个类别,无从区分",
-            "{path} 中有 {n} 张 {name!r},识别为:{layout}",
+            "只有一个类别，无从区分",
+            "{path} 中有 {n} 张 {name!r}，识别为：{layout}",
             "至少两个类别",
-            "请给出上一级文件夹(每个类别一个子文件夹),或用 --label-from 说明标签来源",
+            "请给出上一级文件夹（每个类别一个子文件夹），或用 --label-from 说明标签来源",
         ),
     ),
     "EY-D005": (
@@ -336,7 +338,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{what} 中的某个类别在 train 中不存在",
             "{name!r}",
             "{classes}",
-            "train 中最接近的类别是 {near!r}:请改名,或为 {name!r} 增加训练图片",
+            "train 中最接近的类别是 {near!r}：请改名，或为 {name!r} 增加训练图片",
         ),
     ),
     "EY-D006": (
@@ -347,9 +349,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{command}",
         ),
         Lines(
-            "图片都在同一个文件夹中,需要说明各自的类别",
-            "{path} 中有 {n} 张图片:{examples}",
-            "文件名中似乎含有 {k} 个类别:{classes}",
+            "图片都在同一个文件夹中，需要说明各自的类别",
+            "{path} 中有 {n} 张图片：{examples}",
+            "文件名中似乎含有 {k} 个类别：{classes}",
             "{command}",
         ),
     ),
@@ -361,10 +363,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "move the images into class folders, or give a CSV, or --label-from with a regular expression of one group",
         ),
         Lines(
-            "图片都在同一个文件夹中,没有任何类别信息",
-            "{path} 中有 {n} 张图片:{examples}",
-            "每个类别一个文件夹、含路径与标签的 CSV,或文件名中含标签",
-            "请把图片移入各类别文件夹,或给出 CSV,或用 --label-from 给出含一个分组的正则表达式",
+            "图片都在同一个文件夹中，没有任何类别信息",
+            "{path} 中有 {n} 张图片：{examples}",
+            "每个类别一个文件夹、含路径与标签的 CSV，或文件名中含标签",
+            "请把图片移入各类别文件夹，或给出 CSV，或用 --label-from 给出含一个分组的正则表达式",
         ),
     ),
     "EY-D008": (
@@ -375,10 +377,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
         ),
         Lines(
-            "这是 pickle 文件,加载它会执行其中的任意代码",
+            "这是 pickle 文件，加载它会执行其中的任意代码",
             "{path} 中的 {name}",
             "类别文件夹中的图片、.npz、IDX、CSV",
-            "请在可信环境中转换一次:python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+            "请在可信环境中转换一次：python -c \"import pickle,numpy as n；d=pickle.load（open（'FILE'，'rb'），encoding='bytes'）；n.savez（'out.npz'，images=d[b'data'].reshape（-1,3,32,32）.transpose（0,2，3,1），labels=d[b'labels']）\"",
         ),
     ),
     "EY-D009": (
@@ -392,7 +394,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "不支持这种数据",
             "{path}({kind})",
             "图片文件夹、.csv .tsv .jsonl、IDX 文件、.npz",
-            "压缩包请先解压再给出文件夹;远程数据请先下载",
+            "压缩包请先解压再给出文件夹；远程数据请先下载",
         ),
     ),
     "EY-D010": (
@@ -406,7 +408,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "这是单张图片",
             "{path}",
             "图片文件夹、标签文件、IDX 文件或 .npz",
-            "请给出文件夹:{folder};对单张图片分类请用 `eyas predict`",
+            "请给出文件夹：{folder}；对单张图片分类请用 `eyas predict`",
         ),
     ),
     "EY-D011": (
@@ -419,8 +421,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "--label-from 不是正则表达式",
             "{pattern}:{reason}",
-            "含一个分组的正则表达式,或 parent",
-            "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'",
+            "含一个分组的正则表达式，或 parent",
+            "例如 cat_12.jpg：--label-from '^（.+）_[0-9]+'",
         ),
     ),
     "EY-D012": (
@@ -433,8 +435,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "--label-from 需要恰好一个分组作为标签",
             "{pattern} 中有 {n} 个分组",
-            "一对 ( ),其余写成 (?: )",
-            "例如 cat_12.jpg:--label-from '^(.+)_[0-9]+'",
+            "一对 （），其余写成 （？：）",
+            "例如 cat_12.jpg：--label-from '^（.+）_[0-9]+'",
         ),
     ),
     "EY-D013": (
@@ -446,14 +448,14 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "--label-from 与大多数文件名不符",
-            "{pattern} 未匹配 {total} 个中的 {n} 个:{examples}",
-            "能在文件名中找到的模式;若含 /,则匹配文件夹以下的完整路径",
+            "{pattern} 未匹配 {total} 个中的 {n} 个：{examples}",
+            "能在文件名中找到的模式；若含 /，则匹配文件夹以下的完整路径",
             "请用其中一个文件名试一试",
         ),
     ),
     "EY-D014": (
         Lines("this cannot be read", "{path}: {reason}", "", "check the permissions: ls -ld {path}"),
-        Lines("无法读取", "{path}:{reason}", "", "请检查权限:ls -ld {path}"),
+        Lines("无法读取", "{path}:{reason}", "", "请检查权限：ls -ld {path}"),
     ),
     "EY-D020": (
         Lines(
@@ -462,7 +464,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "rename the column in the table's first line to one of these names",
         ),
-        Lines("表中没有可识别为 {roles} 的列", "{path},列:{columns}", "{allowed}", "请把表头中的列名改为以上之一"),
+        Lines("表中没有可识别为 {roles} 的列", "{path}，列：{columns}", "{allowed}", "请把表头中的列名改为以上之一"),
     ),
     "EY-D021": (
         Lines("there is no such column", "{name} in {path}", "{allowed}", "the nearest is {near}"),
@@ -477,8 +479,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "表中的文件不存在",
-            "{path} 的 {total} 行中有 {n} 行:{examples}",
-            "相对于 {base} 的路径,或绝对路径",
+            "{path} 的 {total} 行中有 {n} 行：{examples}",
+            "相对于 {base} 的路径，或绝对路径",
             "{hint}",
         ),
     ),
@@ -491,9 +493,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "有些行没有标签",
-            "{path} 中 {n} 行,行号 {lines}",
+            "{path} 中 {n} 行，行号 {lines}",
             "每行的 {column!r} 列都要有标签",
-            "请补全标签,或删除这些行",
+            "请补全标签，或删除这些行",
         ),
     ),
     "EY-D024": (
@@ -506,8 +508,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "这不是划分的名称",
             "{path} 第 {line} 行 {column!r} 列的 {got!r}",
-            "{allowed};留空 = 由程序决定",
-            "请更正该单元格;若该列另有含义请改名",
+            "{allowed}；留空 = 由程序决定",
+            "请更正该单元格；若该列另有含义请改名",
         ),
     ),
     "EY-D025": (
@@ -519,7 +521,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "同一文件出现两次且内容不同",
-            "{path} 第 {other} 行与第 {line} 行的 {name}:{got}",
+            "{path} 第 {other} 行与第 {line} 行的 {name}：{got}",
             "每个文件只有一个标签和一个划分",
             "请删除其中一行",
         ),
@@ -532,7 +534,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "save it again as UTF-8",
         ),
         Lines(
-            "无法读取该文件的文字", "{path}", "UTF-8(有无 BOM 均可)、带 BOM 的 UTF-16、GB18030(GBK)", "请另存为 UTF-8"
+            "无法读取该文件的文字",
+            "{path}",
+            "UTF-8（有无 BOM 均可）、带 BOM 的 UTF-16、GB18030（GBK）",
+            "请另存为 UTF-8",
         ),
     ),
     "EY-D027": (
@@ -544,9 +549,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "表中有一行格式错误",
-            "{path} 第 {line} 行:{reason}",
-            "CSV、TSV:单元格数与表头一致;JSONL:每行一个对象",
-            "请更正该行;含分隔符的单元格要用双引号括起",
+            "{path} 第 {line} 行：{reason}",
+            "CSV、TSV：单元格数与表头一致；JSONL：每行一个对象",
+            "请更正该行；含分隔符的单元格要用双引号括起",
         ),
     ),
     "EY-D028": (
@@ -559,7 +564,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "此处有多个可能的标签表",
             "{path} 中的 {names}",
-            "一个表,或 train.csv 加 val.csv、test.csv",
+            "一个表，或 train.csv 加 val.csv、test.csv",
             "请直接给出表文件而不是文件夹",
         ),
     ),
@@ -573,8 +578,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "这不是有效的权重",
             "{path} 第 {line} 行 {column!r} 列的 {got!r}",
-            "不小于 0 的有限数;留空 = 1",
-            "请更正该单元格;若该列另有含义请改名",
+            "不小于 0 的有限数；留空 = 1",
+            "请更正该单元格；若该列另有含义请改名",
         ),
     ),
     "EY-D030": (
@@ -587,7 +592,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "IDX 文件已损坏或不是 IDX 文件",
             "{path}:{reason}",
-            "uint8 图片 (n, h, w) 与标签 (n),可用 gzip 压缩",
+            "uint8 图片 （n，h，w）与标签 （n），可用 gzip 压缩",
             "请重新下载该文件",
         ),
     ),
@@ -600,7 +605,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "标签数与图片数不一致",
-            "{images} 中 {n} 张图片,{labels} 中 {k} 个标签",
+            "{images} 中 {n} 张图片，{labels} 中 {k} 个标签",
             "每张图片一个标签",
             "请检查两个文件是否配套",
         ),
@@ -612,7 +617,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "images and labels of the same name",
             "put {wanted} (or {wanted}.gz) beside it",
         ),
-        Lines("IDX 文件缺少配套文件", "{path}", "同名的 images 与 labels", "请把 {wanted}(或 {wanted}.gz)放在旁边"),
+        Lines("IDX 文件缺少配套文件", "{path}", "同名的 images 与 labels", "请把 {wanted}（或 {wanted}.gz）放在旁边"),
     ),
     "EY-D033": (
         Lines(
@@ -633,8 +638,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "无法读取该 .npz",
             "{path}:{reason}",
-            "numpy.savez 写出的普通数组;绝不加载 pickle 对象",
-            "请用 numpy.savez(path, images=..., labels=...) 重新保存",
+            "numpy.savez 写出的普通数组；绝不加载 pickle 对象",
+            "请用 numpy.savez（path，images=...，labels=...）重新保存",
         ),
     ),
     "EY-D041": (
@@ -646,7 +651,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "该 .npz 中没有成对的图片与标签",
-            "{path},数组:{names}",
+            "{path}，数组：{names}",
             "x_train + y_train、x_test + y_test;images + labels;x + y;train_images + train_labels",
             "请用这些名称重新保存",
         ),
@@ -657,7 +662,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     ),
     "EY-D043": (
         Lines("an array has the wrong type", "{name}: {got} in {path}", "{allowed}", "{hint}"),
-        Lines("数组类型不符", "{path} 中的 {name}:{got}", "{allowed}", "{hint}"),
+        Lines("数组类型不符", "{path} 中的 {name}：{got}", "{allowed}", "{hint}"),
     ),
     "EY-D044": (
         Lines(
@@ -668,7 +673,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "标签数与图片数不一致",
-            "{path}:{images} 有 {n} 个,{labels} 有 {k} 个",
+            "{path}：{images} 有 {n} 个，{labels} 有 {k} 个",
             "每张图片一个标签",
             "请检查数组的生成过程",
         ),
@@ -680,11 +685,11 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{n} classes: {allowed}",
             "correct the labels or the list of class names",
         ),
-        Lines("有些标签没有对应的类别名", "{where} 中的 {got}", "{n} 个类别:{allowed}", "请更正标签或类别名列表"),
+        Lines("有些标签没有对应的类别名", "{where} 中的 {got}", "{n} 个类别：{allowed}", "请更正标签或类别名列表"),
     ),
     "EY-D050": (
         Lines("a class is listed twice", "{classes} in {path}", "one name a line, each once", "take one of them out"),
-        Lines("类别重复", "{path} 中的 {classes}", "每行一个名称,不可重复", "请删除其中一个"),
+        Lines("类别重复", "{path} 中的 {classes}", "每行一个名称，不可重复", "请删除其中一个"),
     ),
     "EY-D051": (
         Lines(
@@ -697,7 +702,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "有些图片的类别不在 classes.txt 中",
             "{classes};{path}",
             "{allowed}",
-            "请把该类别加入文件,或更正名称:最接近的是 {near!r}",
+            "请把该类别加入文件，或更正名称：最接近的是 {near!r}",
         ),
     ),
     "EY-D060": (
@@ -710,8 +715,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "无法理解 --{what}",
             "{got}",
-            "none、0 与 1 之间的比例(如 0.1 或 10%)或路径",
-            "不需要该部分请用 --{what} none;同名文件夹请写成 ./0.5",
+            "none、0 与 1 之间的比例（如 0.1 或 10%）或路径",
+            "不需要该部分请用 --{what} none；同名文件夹请写成 ./0.5",
         ),
     ),
     "EY-D061": (
@@ -723,9 +728,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "数据中已有 {what}",
-            "已声明为 {what} 的图片 {n} 张,又给出 --{what} {path}",
+            "已声明为 {what} 的图片 {n} 张，又给出 --{what} {path}",
             "二者取一",
-            "请去掉 --{what},或只把训练文件夹作为 DATA",
+            "请去掉 --{what}，或只把训练文件夹作为 DATA",
         ),
     ),
     "EY-D062": (
@@ -735,7 +740,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "give both as image files, or both as arrays",
         ),
-        Lines("{what} 与训练数据的形式不同", "{got}", "{allowed}", "请都用图片文件,或都用数组"),
+        Lines("{what} 与训练数据的形式不同", "{got}", "{allowed}", "请都用图片文件，或都用数组"),
     ),
     "EY-D063": (
         Lines(
@@ -744,7 +749,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}, as the first ones",
             "bring both to one shape before saving them",
         ),
-        Lines("{what} 的图片形状不同", "{got}", "{allowed},与前面的相同", "请在保存前统一形状"),
+        Lines("{what} 的图片形状不同", "{got}", "{allowed}，与前面的相同", "请在保存前统一形状"),
     ),
     "EY-D064": (
         Lines(
@@ -755,9 +760,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "这不是 eyas 写出的 splits.csv",
-            "{path} 第 {line} 行:{reason}",
+            "{path} 第 {line} 行：{reason}",
             "列 path、label、split、group、hash",
-            "请给出某次运行的 splits.csv,或去掉 --splits",
+            "请给出某次运行的 splits.csv，或去掉 --splits",
         ),
     ),
     "EY-D065": (
@@ -769,9 +774,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "没有可用于训练的图片",
-            "{n} 张图片:{bad} 张无法读取,{val} 张在 val,{test} 张在 test",
+            "{n} 张图片：{bad} 张无法读取，{val} 张在 val，{test} 张在 test",
             "至少一张可读的训练图片",
-            "请增加图片,或增加名为 train 的文件夹,或减小 --val 与 --test",
+            "请增加图片，或增加名为 train 的文件夹，或减小 --val 与 --test",
         ),
     ),
     "EY-D070": (
@@ -783,9 +788,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "本机上没有 {name}",
-            "以下位置均无:{places}",
-            "{name} 的四个文件位于以上任一文件夹,或直接给出其文件夹",
-            "加上 --download 即可下载(31 MB),或使用随附的 fashion-sample",
+            "以下位置均无：{places}",
+            "{name} 的四个文件位于以上任一文件夹，或直接给出其文件夹",
+            "加上 --download 即可下载（31 MB），或使用随附的 fashion-sample",
         ),
     ),
     "EY-D071": (
@@ -795,7 +800,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "",
             "try again: it goes on where it was cut off; or put the file into {path} yourself",
         ),
-        Lines("文件下载失败", "{name}:{reasons}", "", "请重试(会从中断处继续),或自行把文件放入 {path}"),
+        Lines("文件下载失败", "{name}:{reasons}", "", "请重试（会从中断处继续），或自行把文件放入 {path}"),
     ),
     "EY-D072": (
         Lines(
@@ -805,10 +810,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "delete the files and fetch them again; to use other data of the same form give its folder as a path",
         ),
         Lines(
-            "内容与已知的 {name} 不符:SHA-256 不一致",
+            "内容与已知的 {name} 不符：SHA-256 不一致",
             "{path}",
             "与发布内容逐字节一致",
-            "请删除这些文件后重新下载;若要使用其他同格式数据,请以路径形式给出文件夹",
+            "请删除这些文件后重新下载；若要使用其他同格式数据，请以路径形式给出文件夹",
         ),
     ),
     "EY-D073": (
@@ -820,9 +825,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "本机上没有图片形式的 cifar10",
-            "以下位置均无:{places}",
+            "以下位置均无：{places}",
             "含 train/<类别>/*.jpg|png 与 test/<类别>/*.jpg|png 的文件夹",
-            "请放入以上任一文件夹,或直接给出其文件夹;不读取 pickle 批次文件",
+            "请放入以上任一文件夹，或直接给出其文件夹；不读取 pickle 批次文件",
         ),
     ),
     # decoder and preprocess: EY-D100..D139
@@ -837,7 +842,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "无法使用这份图像预处理描述",
             "{detail}",
             "eyas 自己写入的键与值",
-            "请重新从运行目录或模型包取得该文件:它被改动、损坏,或由更新版本的 eyas 写成",
+            "请重新从运行目录或模型包取得该文件：它被改动、损坏，或由更新版本的 eyas 写成",
         ),
     ),
     "EY-D101": (
@@ -848,7 +853,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "install the version of eyas that trained it, or train again",
         ),
         Lines(
-            "这些图像由当前 eyas 没有的解码器处理", "{decoder}", "{allowed}", "请安装训练时所用的 eyas 版本,或重新训练"
+            "这些图像由当前 eyas 没有的解码器处理", "{decoder}", "{allowed}", "请安装训练时所用的 eyas 版本，或重新训练"
         ),
     ),
     "EY-D102": (
@@ -861,8 +866,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "该数组的形状或类型不是图像",
             "{dtype},{shape}",
-            "uint8,形状为 高 x 宽,或 高 x 宽 x 1 或 3;取值 0..255",
-            "请先转换,例如取值 0..1 时用 (image * 255).round().astype('uint8')",
+            "uint8，形状为 高 x 宽，或 高 x 宽 x 1 或 3；取值 0..255",
+            "请先转换，例如取值 0..1 时用 （image * 255）.round（）.astype（'uint8'）",
         ),
     ),
     "EY-D103": (
@@ -872,7 +877,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "whole numbers from 1 to {most}",
             "give --size in pixels, like --size 64",
         ),
-        Lines("不能使用该图像尺寸", "{got}", "1 到 {most} 的整数", "请以像素给出 --size,例如 --size 64"),
+        Lines("不能使用该图像尺寸", "{got}", "1 到 {most} 的整数", "请以像素给出 --size，例如 --size 64"),
     ),
     "EY-D104": (
         Lines(
@@ -881,7 +886,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "at least one image that can be read",
             "check the folder; or give --size",
         ),
-        Lines("没有可用于确定尺寸的图像", "0 张图像", "至少一张可读取的图像", "请检查文件夹,或指定 --size"),
+        Lines("没有可用于确定尺寸的图像", "0 张图像", "至少一张可读取的图像", "请检查文件夹，或指定 --size"),
     ),
     # predictions, events, report: EY-D170..D189
     "EY-D170": (
@@ -893,9 +898,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "预测分数中含有非数值",
-            "{n} 张图片中的 {count} 张,第一张编号为 {first}",
+            "{n} 张图片中的 {count} 张，第一张编号为 {first}",
             "有限的概率值",
-            "模型已发散:请评估更早的检查点,或用更小的 --lr 重新训练",
+            "模型已发散：请评估更早的检查点，或用更小的 --lr 重新训练",
         ),
     ),
     "EY-D171": (
@@ -905,7 +910,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "",
             "`eyas evaluate RUN --split {split}` makes them",
         ),
-        Lines("没有“{split}”部分的预测记录", "文件不存在:{path}", "", "运行 `eyas evaluate RUN --split {split}` 生成"),
+        Lines("没有“{split}”部分的预测记录", "文件不存在：{path}", "", "运行 `eyas evaluate RUN --split {split}` 生成"),
     ),
     "EY-D172": (
         Lines(
@@ -917,7 +922,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "预测记录无法读取",
             "{path}:{detail}",
-            "由 eyas 写出的文件:float32 分数(.npy)及其索引(.csv)",
+            "由 eyas 写出的文件：float32 分数（.npy）及其索引（.csv）",
             "运行 `eyas evaluate RUN` 重新生成",
         ),
     ),
@@ -929,9 +934,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "`eyas evaluate RUN` writes them anew",
         ),
         Lines(
-            "{csv} 与 {npy} 不匹配,或不属于此运行",
+            "{csv} 与 {npy} 不匹配，或不属于此运行",
             "{detail}",
-            "数组每行对应一行记录,类别与 run.json 一致",
+            "数组每行对应一行记录，类别与 run.json 一致",
             "运行 `eyas evaluate RUN` 重新生成",
         ),
     ),
@@ -946,7 +951,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "运行记录无法读取",
             "{path}:{detail}",
             "由 eyas 写出的原始文件",
-            "请从备份恢复,或将其移走:报告将不含这部分内容",
+            "请从备份恢复，或将其移走：报告将不含这部分内容",
         ),
     ),
     "EY-D180": (
@@ -959,7 +964,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "此文件夹不是一次运行",
             "{path} 中没有 run.json",
-            "由 `eyas train` 建立的文件夹,如 runs/001-photos",
+            "由 `eyas train` 建立的文件夹，如 runs/001-photos",
             "`eyas runs` 列出当前目录下的运行",
         ),
     ),
@@ -974,7 +979,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "运行描述无法读取",
             "{path}:{detail}",
             "由 eyas 写出的 run.json",
-            "请从备份恢复;检查点不受影响",
+            "请从备份恢复；检查点不受影响",
         ),
     ),
     "EY-D182": (
@@ -997,9 +1002,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "您声明用于 {split} 的图片中有无法读取的",
-            "{n} 张中的 {count} 张,第一张是 {first}",
+            "{n} 张中的 {count} 张，第一张是 {first}",
             "声明的验证/测试集中的每张图片都可读",
-            "请修复或移除它们,或加 --allow-bad(剔除并计数)",
+            "请修复或移除它们，或加 --allow-bad（剔除并计数）",
         ),
     ),
     "EY-D201": (
@@ -1012,8 +1017,8 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "可用于训练的图片太少",
             "{got}",
-            "至少两个类别,每类至少一张可读图片",
-            "有 `{count}` 个无法读取的文件被剔除,请先检查",
+            "至少两个类别，每类至少一张可读图片",
+            "有 `{count}` 个无法读取的文件被剔除，请先检查",
         ),
     ),
     "EY-D202": (
@@ -1023,7 +1028,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{allowed}",
             "give the images: eyas evaluate RUN DATA",
         ),
-        Lines("此运行没有该划分的评分", "{path} 中的 {split}", "{allowed}", "请给出图片:eyas evaluate RUN DATA"),
+        Lines("此运行没有该划分的评分", "{path} 中的 {split}", "{allowed}", "请给出图片：eyas evaluate RUN DATA"),
     ),
     "EY-D140": (
         Lines(
@@ -1050,7 +1055,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     ),
     "EY-M030": (
         Lines("this device is not here", "{device}", "{allowed}", "leave --device out: the Plan chooses"),
-        Lines("没有此设备", "{device}", "{allowed}", "可以省略 --device,由程序选择"),
+        Lines("没有此设备", "{device}", "{allowed}", "可以省略 --device，由程序选择"),
     ),
     # ---- S: storage -----------------------------------------------------------------------------------------------
     "EY-S001": (
@@ -1078,7 +1083,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "磁盘空间不足以存放打包后的图片",
             "{path} 剩余 {free}",
             "{need}",
-            "请清理空间、将 EYAS_CACHE 指向更大的磁盘,或减小 --size",
+            "请清理空间、将 EYAS_CACHE 指向更大的磁盘，或减小 --size",
         ),
     ),
     "EY-S101": (
@@ -1088,7 +1093,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{limit}",
             "raise the limit, or ask for a smaller --size",
         ),
-        Lines("打包后的图片将超过大小上限", "{n} 张图片需要 {need}", "{limit}", "请提高上限,或减小 --size"),
+        Lines("打包后的图片将超过大小上限", "{n} 张图片需要 {need}", "{limit}", "请提高上限，或减小 --size"),
     ),
     "EY-S102": (
         Lines(
@@ -1101,7 +1106,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "缓存目录不可写",
             "{path}:{detail}",
             "本地磁盘上可写的目录",
-            "请用 EYAS_CACHE 指定,例如 EYAS_CACHE=/tmp/eyas",
+            "请用 EYAS_CACHE 指定，例如 EYAS_CACHE=/tmp/eyas",
         ),
     ),
     "EY-S103": (
@@ -1112,10 +1117,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "delete this folder and run again: it is made anew from the images",
         ),
         Lines(
-            "打包图片与校验和不符:磁盘数据损坏",
+            "打包图片与校验和不符：磁盘数据损坏",
             "{path} 中 {n} 张里有 {count} 张",
             "全部一致",
-            "删除该目录后重新运行,将由原图重新生成",
+            "删除该目录后重新运行，将由原图重新生成",
         ),
     ),
     "EY-S104": (
@@ -1125,7 +1130,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "",
             "see that the disk is sound and not full, then run the same command again",
         ),
-        Lines("写入打包图片失败", "{path}:{detail}", "", "请确认磁盘正常且未满,然后重新运行相同命令"),
+        Lines("写入打包图片失败", "{path}:{detail}", "", "请确认磁盘正常且未满，然后重新运行相同命令"),
     ),
     "EY-S201": (
         Lines(
@@ -1134,7 +1139,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{needed}",
             "free some space; the older checkpoints are untouched",
         ),
-        Lines("磁盘空间不足以保存检查点", "{path} 剩余 {free}", "{needed}", "请清理空间;旧检查点完好"),
+        Lines("磁盘空间不足以保存检查点", "{path} 剩余 {free}", "{needed}", "请清理空间；旧检查点完好"),
     ),
     "EY-S202": (
         Lines(
@@ -1145,9 +1150,9 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines(
             "无法写入检查点",
-            "{path} 连续 {failures} 次失败:{reason}",
+            "{path} 连续 {failures} 次失败：{reason}",
             "",
-            "请清理空间或修复磁盘,然后重新执行相同命令:将从最后一个完整的检查点继续",
+            "请清理空间或修复磁盘，然后重新执行相同命令：将从最后一个完整的检查点继续",
         ),
     ),
     "EY-S203": (
@@ -1177,10 +1182,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "try a smaller --lr (a tenth), or --clip-norm 1; the last healthy checkpoint is kept",
         ),
         Lines(
-            "训练发散:损失或梯度不是有限值",
-            "100 步内跳过 {skipped} 次更新,最近在第 {step} 步",
+            "训练发散：损失或梯度不是有限值",
+            "100 步内跳过 {skipped} 次更新，最近在第 {step} 步",
             "",
-            "请尝试更小的 --lr(十分之一)或 --clip-norm 1;最后一个健康的检查点已保留",
+            "请尝试更小的 --lr（十分之一）或 --clip-norm 1；最后一个健康的检查点已保留",
         ),
     ),
     # ---- P: stopped from outside ----------------------------------------------------------------------------------
@@ -1191,7 +1196,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "",
             "the same command goes on from here",
         ),
-        Lines("已被 Ctrl-C 中断;进度已保存", "{path},第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
+        Lines("已被 Ctrl-C 中断；进度已保存", "{path}，第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
     ),
     "EY-P002": (
         Lines(
@@ -1200,16 +1205,16 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "",
             "the same command goes on from here",
         ),
-        Lines("被外部信号停止;进度已保存", "{path},第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
+        Lines("被外部信号停止；进度已保存", "{path}，第 {step} / {steps} 步", "", "重新执行相同命令即可继续"),
     ),
     "EY-P010": (
         Lines("stopped by Ctrl-C", "{command}", "", "run it again: what was finished is not done twice"),
-        Lines("已被 Ctrl-C 中断", "{command}", "", "再次运行即可:已完成的部分不会重做"),
+        Lines("已被 Ctrl-C 中断", "{command}", "", "再次运行即可：已完成的部分不会重做"),
     ),
     # ---- I: internal ----------------------------------------------------------------------------------------------
     "EY-I001": (
         Lines("eyas itself failed; this is a bug", "{detail}", "", "please report it with the traceback in {path}"),
-        Lines("eyas 自身出错,这是程序缺陷", "{detail}", "", "请附上 {path} 中的回溯信息报告此问题"),
+        Lines("eyas 自身出错，这是程序缺陷", "{detail}", "", "请附上 {path} 中的回溯信息报告此问题"),
     ),
 }
 
@@ -1218,93 +1223,102 @@ PHRASES: dict[str, tuple[str, str]] = {
     "done": ("done", "完成"),
     # finding the data
     "layout_classes": ("class folders", "类别文件夹"),
-    "layout_splits": ("split folders ({splits}) of class folders", "划分文件夹({splits}),内含类别文件夹"),
+    "layout_splits": ("split folders ({splits}) of class folders", "划分文件夹（{splits}），内含类别文件夹"),
     "layout_parent": ("labels from the folder of each image", "标签取自图片所在文件夹"),
     "layout_names": ("labels from file names by {pattern}", "标签由 {pattern} 从文件名取得"),
-    "layout_table": ("labels in {kind} {name} ({columns})", "标签在 {kind} {name} 中({columns})"),
-    "layout_idx": ("IDX files ({names})", "IDX 文件({names})"),
-    "layout_npz": ("arrays in {name} ({arrays})", "{name} 中的数组({arrays})"),
+    "layout_table": ("labels in {kind} {name} ({columns})", "标签在 {kind} {name} 中（{columns}）"),
+    "layout_idx": ("IDX files ({names})", "IDX 文件（{names}）"),
+    "layout_npz": ("arrays in {name} ({arrays})", "{name} 中的数组（{arrays}）"),
     "layout_known": ("built-in set {name}", "内置数据集 {name}"),
     "layout_joined": ("{base}; {what}: {more}", "{base};{what}:{more}"),
     "note_of": ("{what}: {note}", "{what}:{note}"),
-    "left_out_hidden": ("{n} hidden files or folders left out ({examples})", "忽略隐藏文件或文件夹 {n} 个({examples})"),
+    "left_out_hidden": (
+        "{n} hidden files or folders left out ({examples})",
+        "忽略隐藏文件或文件夹 {n} 个（{examples}）",
+    ),
     "left_out_not_image": (
         "{n} files without the suffix of an image left out ({examples})",
-        "忽略非图片后缀的文件 {n} 个({examples})",
+        "忽略非图片后缀的文件 {n} 个（{examples}）",
     ),
     "left_out_outside": (
         "{n} links that lead out of the folder left out ({examples})",
-        "忽略指向文件夹之外的链接 {n} 个({examples})",
+        "忽略指向文件夹之外的链接 {n} 个（{examples}）",
     ),
-    "left_out_broken_link": ("{n} links that lead nowhere left out ({examples})", "忽略失效的链接 {n} 个({examples})"),
+    "left_out_broken_link": (
+        "{n} links that lead nowhere left out ({examples})",
+        "忽略失效的链接 {n} 个（{examples}）",
+    ),
     "left_out_loop": (
         "{n} links to folders that are read already left out ({examples})",
-        "忽略指向已读文件夹的链接 {n} 个({examples})",
+        "忽略指向已读文件夹的链接 {n} 个（{examples}）",
     ),
     "left_out_special": (
         "{n} entries that are not regular files left out ({examples})",
-        "忽略非普通文件 {n} 个({examples})",
+        "忽略非普通文件 {n} 个（{examples}）",
     ),
     "left_out_unreadable": (
         "{n} folders that cannot be read left out ({examples})",
-        "忽略无法读取的文件夹 {n} 个({examples})",
+        "忽略无法读取的文件夹 {n} 个（{examples}）",
     ),
     "left_out_encoding": (
         "{n} names that are not UTF-8 left out ({examples}); `convmv -f gb18030 -t utf8 -r --notest FOLDER` renames them",
-        "忽略非 UTF-8 名称 {n} 个({examples});可用 `convmv -f gb18030 -t utf8 -r --notest 文件夹` 改名",
+        "忽略非 UTF-8 名称 {n} 个（{examples}）；可用 `convmv -f gb18030 -t utf8 -r --notest 文件夹` 改名",
     ),
-    "went_into": ("everything is in one folder, {folder}: went into it", "所有内容都在 {folder} 中:已进入该文件夹"),
+    "went_into": ("everything is in one folder, {folder}: went into it", "所有内容都在 {folder} 中：已进入该文件夹"),
     "part_without_labels": (
         "{folder}: {n} images without class folders left out",
-        "{folder}:{n} 张图片没有类别文件夹,已忽略",
+        "{folder}：{n} 张图片没有类别文件夹，已忽略",
     ),
     "folders_beside_splits": (
         "folders beside the splits ({splits}) left out: {folders}",
-        "忽略划分({splits})之外的文件夹:{folders}",
+        "忽略划分（{splits}）之外的文件夹：{folders}",
     ),
     "splits_named_twice": (
         "two folders name the same split and were joined ({folders})",
-        "有两个文件夹表示同一划分,已合并({folders})",
+        "有两个文件夹表示同一划分，已合并（{folders}）",
     ),
     "splits_read_as_classes": (
         "{folders} read as classes, since other class folders lie beside and no class folders within",
-        "{folders} 按类别读取:旁边有其他类别文件夹,且其中没有类别文件夹",
+        "{folders} 按类别读取：旁边有其他类别文件夹，且其中没有类别文件夹",
     ),
     "loose_images": (
         "{n} images beside the class folders of {folder} left out ({examples})",
-        "忽略 {folder} 中类别文件夹之外的图片 {n} 张({examples})",
+        "忽略 {folder} 中类别文件夹之外的图片 {n} 张（{examples}）",
     ),
     "deeper_folders": ("folders inside a class folder belong to that class", "类别文件夹内的子文件夹归属该类别"),
     "empty_classes": (
         "{n} folders without images are no classes ({examples})",
-        "{n} 个文件夹没有图片,不作为类别({examples})",
+        "{n} 个文件夹没有图片，不作为类别（{examples}）",
     ),
     "classes_written_twice": (
         "two folders are called {name} in different Unicode forms and were joined",
-        "有两个名为 {name} 的文件夹(Unicode 形式不同),已合并",
+        "有两个名为 {name} 的文件夹（Unicode 形式不同），已合并",
     ),
-    "classes_differ_in_case": ("classes that differ in case only: {names}", "仅大小写不同的类别:{names}"),
+    "classes_differ_in_case": ("classes that differ in case only: {names}", "仅大小写不同的类别：{names}"),
     "classes_from_file": ("order of the {n} classes from {path}", "{n} 个类别的顺序取自 {path}"),
     "classes_without_images": (
         "{n} listed classes without images ({examples})",
-        "{n} 个列出的类别没有图片({examples})",
+        "{n} 个列出的类别没有图片（{examples}）",
     ),
     "names_without_label": (
         "{n} file names without a label left out ({examples})",
-        "忽略不含标签的文件名 {n} 个({examples})",
+        "忽略不含标签的文件名 {n} 个（{examples}）",
     ),
-    "label_from_unused": ("--label-from was not used: the data holds its labels", "未使用 --label-from:数据中已有标签"),
+    "label_from_unused": (
+        "--label-from was not used: the data holds its labels",
+        "未使用 --label-from：数据中已有标签",
+    ),
     "table_encoding": ("{path} read as {encoding}", "{path} 按 {encoding} 读取"),
-    "table_no_header": ("{path} has no header: columns told by what is in them", "{path} 没有表头:按内容判断各列"),
+    "table_no_header": ("{path} has no header: columns told by what is in them", "{path} 没有表头：按内容判断各列"),
     "table_empty": ("no rows", "没有数据行"),
     "table_not_object": ("not a JSON object", "不是 JSON 对象"),
-    "table_cells": ("{n} cells, {k} columns", "{n} 个单元格,{k} 列"),
+    "table_cells": ("{n} cells, {k} columns", "{n} 个单元格，{k} 列"),
     "table_base": ("paths in the table are relative to {folder}/", "表中路径相对于 {folder}/"),
-    "table_near": ("did you mean {names}?", "是否为 {names}?"),
-    "table_relative": ("put the images where the paths say, below {base}", "请把图片放到路径所指的位置({base} 之下)"),
+    "table_near": ("did you mean {names}?", "是否为 {names}？"),
+    "table_relative": ("put the images where the paths say, below {base}", "请把图片放到路径所指的位置（{base} 之下）"),
     "table_spelling": (
         "{n} paths matched in spite of another case or Unicode form",
-        "{n} 个路径的大小写或 Unicode 形式不同,已匹配",
+        "{n} 个路径的大小写或 Unicode 形式不同，已匹配",
     ),
     "table_no_suffix": ("{n} names without suffix matched to image files", "{n} 个无后缀名称已匹配到图片文件"),
     "table_backslashes": ("{n} paths with backslashes read as /", "{n} 个路径中的反斜杠按 / 读取"),
@@ -1313,42 +1327,42 @@ PHRASES: dict[str, tuple[str, str]] = {
         "忽略指向表所在文件夹之外的链接 {n} 个",
     ),
     "table_beyond": ("{n} files lie outside the table's folder", "{n} 个文件位于表所在文件夹之外"),
-    "tables_ignored": ("tables that do not list the images left out: {names}", "忽略未列出图片的表:{names}"),
-    "line_of": ("line {line}: {name}", "第 {line} 行:{name}"),
-    "rows_repeated": ("{n} rows repeated and counted once", "{n} 行重复,只计一次"),
+    "tables_ignored": ("tables that do not list the images left out: {names}", "忽略未列出图片的表：{names}"),
+    "line_of": ("line {line}: {name}", "第 {line} 行：{name}"),
+    "rows_repeated": ("{n} rows repeated and counted once", "{n} 行重复，只计一次"),
     "numbers_are_classes": (
         "labels are numbers of the lines of classes.txt, from 0",
-        "标签为 classes.txt 的行号,从 0 开始",
+        "标签为 classes.txt 的行号，从 0 开始",
     ),
-    "arrays_ignored": ("arrays that were not used: {names}", "未使用的数组:{names}"),
-    "idx_magic": ("begins with {got} and not with 00 00", "开头为 {got},而非 00 00"),
+    "arrays_ignored": ("arrays that were not used: {names}", "未使用的数组：{names}"),
+    "idx_magic": ("begins with {got} and not with 00 00", "开头为 {got}，而非 00 00"),
     "idx_kind": (
         "type {kind} with {n} dimensions; wanted 0x08 with {allowed}",
-        "类型 {kind},{n} 维;应为 0x08,{allowed} 维",
+        "类型 {kind}，{n} 维；应为 0x08，{allowed} 维",
     ),
-    "idx_short": ("{got} of {want} bytes", "只有 {got} 字节,应为 {want}"),
+    "idx_short": ("{got} of {want} bytes", "只有 {got} 字节，应为 {want}"),
     "idx_long": ("more than the {want} bytes that its header says", "多于文件头所说的 {want} 字节"),
     "npz_pickled": ("{name} holds pickled objects", "{name} 含有 pickle 对象"),
     "npz_size": ("the size of {name} does not fit its shape {shape}", "{name} 的大小与形状 {shape} 不符"),
     "npz_transpose": (
         "channels come last: {name} = {name}.transpose(0, 2, 3, 1)",
-        "通道应在最后:{name} = {name}.transpose(0, 2, 3, 1)",
+        "通道应在最后：{name} = {name}.transpose（0，2，3，1）",
     ),
-    "npz_reshape": ("one image a row, with its height and width", "每行一张图片,并保留高与宽"),
+    "npz_reshape": ("one image a row, with its height and width", "每行一张图片，并保留高与宽"),
     "npz_to_uint8": (
         "if the values are 0..1: {name} = ({name} * 255).round().astype('uint8')",
-        "若取值为 0..1:{name} = ({name} * 255).round().astype('uint8')",
+        "若取值为 0..1：{name} = （{name} * 255）.round（）.astype（'uint8'）",
     ),
     "npz_to_int": ("{name} = {name}.astype('int64')", "{name} = {name}.astype('int64')"),
     "npz_argmax": (
         "if each row marks one class: {name} = {name}.argmax(1)",
-        "若每行标记一个类别:{name} = {name}.argmax(1)",
+        "若每行标记一个类别：{name} = {name}.argmax（1）",
     ),
     "only_declared": ("only the {n} images declared as {what} were taken", "只取声明为 {what} 的 {n} 张图片"),
     "known_at": ("{name} from {path}", "{name} 取自 {path}"),
     "known_shadows": (
         "{name} is the built-in set; the folder of that name is ./{name}",
-        "{name} 为内置数据集;同名文件夹请写 ./{name}",
+        "{name} 为内置数据集；同名文件夹请写 ./{name}",
     ),
     "download_too_long": ("more than {n} bytes", "超过 {n} 字节"),
     "download_cut": ("cut off after {got} of {want} bytes", "在 {got}/{want} 字节处中断"),
@@ -1356,50 +1370,55 @@ PHRASES: dict[str, tuple[str, str]] = {
     "split_how_none": ("no {name}", "无 {name}"),
     "split_how_fraction": (
         "{name}: {n} images, about {percent} %, by content",
-        "{name}:{n} 张,约 {percent} %,按内容划分",
+        "{name}：{n} 张，约 {percent} %，按内容划分",
     ),
-    "split_how_declared": ("{name}: {n} images, as the data says", "{name}:{n} 张,按数据声明"),
+    "split_how_declared": ("{name}: {n} images, as the data says", "{name}：{n} 张，按数据声明"),
     "split_how_memory": ("{n} images stay where splits.csv has them", "{n} 张图片按 splits.csv 保持不变"),
     "split_val_trains": ("{n} images of val are trained on", "val 的 {n} 张图片用于训练"),
     "split_test_unused": ("{n} images of test are neither trained on nor scored", "test 的 {n} 张图片既不训练也不评分"),
-    "split_unmeasured": ("{n} classes have no image in val ({names})", "{n} 个类别在 val 中没有图片({names})"),
+    "split_unmeasured": ("{n} classes have no image in val ({names})", "{n} 个类别在 val 中没有图片（{names}）"),
     "split_duplicates": ("{n} images are exact copies of others", "{n} 张图片与其他图片完全相同"),
     "split_conflicts": (
         "{n} images occur with different labels (first: {names})",
-        "{n} 张图片带有不同的标签(首个:{names})",
+        "{n} 张图片带有不同的标签（首个：{names}）",
     ),
     "split_leak": (
         "{n} images of {later} are in {earlier} as well ({names})",
-        "{later} 中有 {n} 张图片也在 {earlier} 中({names})",
+        "{later} 中有 {n} 张图片也在 {earlier} 中（{names}）",
     ),
     "split_bridges": (
         "{n} sets of copies or groups lie on both sides, as splits.csv has them",
-        "{n} 组副本或分组跨越两侧(按 splits.csv 保持)",
+        "{n} 组副本或分组跨越两侧（按 splits.csv 保持）",
     ),
     "splits_columns": ("no column {names}", "缺少列 {names}"),
     "splits_short": ("too few cells", "单元格不足"),
     "splits_unknown": ("split {got}, not one of {allowed}", "划分 {got} 不在 {allowed} 中"),
     "splits_hash": ("{got} is not a hash", "{got} 不是哈希值"),
+    "run.data": ("{layout}: {n} images, {classes} classes; {how}", "{layout}：{n} 张图片，{classes} 个类别；{how}"),
+    "run.aside": (
+        "{count} unreadable images are set aside ({codes}), the first: {first}; all are in the report",
+        "{count} 张无法读取的图片已剔除（{codes}），第一张：{first}；全部列在报告中",
+    ),
     "run.resumed.bitwise": (
         "resumed at step {step} (epoch {epoch}); promise: bitwise, as if it had not been interrupted",
-        "从第 {step} 步(第 {epoch} 轮)继续;承诺:逐位一致,如同未曾中断",
+        "从第 {step} 步（第 {epoch} 轮）继续；承诺：逐位一致，如同未曾中断",
     ),
     "run.resumed.state-exact": (
         "resumed at step {step} (epoch {epoch}); promise: state-exact (same data and state; rounding may differ because of:)",
-        "从第 {step} 步(第 {epoch} 轮)继续;承诺:状态一致(数据与状态相同;以下变化可能影响舍入:)",
+        "从第 {step} 步（第 {epoch} 轮）继续；承诺：状态一致（数据与状态相同；以下变化可能影响舍入：）",
     ),
     "run.finished_before": (
         "{path} is finished; its result follows (--fresh starts a new run)",
-        "{path} 已完成,以下是其结果(--fresh 可新建运行)",
+        "{path} 已完成，以下是其结果（--fresh 可新建运行）",
     ),
-    "run.damaged": ("checkpoint {name} is damaged and was passed over: {why}", "检查点 {name} 已损坏,跳过:{why}"),
+    "run.damaged": ("checkpoint {name} is damaged and was passed over: {why}", "检查点 {name} 已损坏，跳过：{why}"),
     # the command line
     "cli.options": ("OPTIONS", "选项"),
     "cli.arguments": ("arguments", "参数"),
     "cli.examples": ("examples", "示例"),
     "cli.eyas": (
         "From a folder of images to a fast image classifier you can trust, on the hardware that is here.",
-        "从一个图片文件夹到又快又可信的图像分类器,就用手边的硬件。",
+        "从一个图片文件夹到又快又可信的图像分类器，就用手边的硬件。",
     ),
     "cli.heading.start": ("start here", "从这里开始"),
     "cli.heading.use": ("use what was trained", "使用训练结果"),
@@ -1407,26 +1426,26 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.heading.here": ("this machine", "本机"),
     "cli.verb.demo": (
         "train on images that come with eyas, score, write a report: half a minute",
-        "用自带图片训练、评分并生成报告:约半分钟",
+        "用自带图片训练、评分并生成报告：约半分钟",
     ),
     "cli.verb.train": (
         "train a classifier on a folder of images; the same command again goes on where it stopped",
-        "用图片文件夹训练分类器;中断后重复同一命令即可继续",
+        "用图片文件夹训练分类器；中断后重复同一命令即可继续",
     ),
     "cli.verb.evaluate": ("how good a run is, with its interval", "给出一次运行的成绩及置信区间"),
     "cli.verb.predict": ("what is on these pictures", "识别这些图片"),
     "cli.verb.show": (
         "a picture of the training images as the net sees them, augmented",
-        "把网络看到的(增强后的)训练图片拼成一张图",
+        "把网络看到的（增强后的）训练图片拼成一张图",
     ),
     "cli.verb.report": ("write the report of a run again", "重新生成一次运行的报告"),
     "cli.verb.runs": ("what was trained here", "列出此处的全部运行"),
     "cli.verb.models": ("the nets that can be trained", "列出可训练的网络"),
-    "cli.verb.doctor": ("what is here, what is missing, what to do about it", "检查环境:有什么、缺什么、怎么办"),
+    "cli.verb.doctor": ("what is here, what is missing, what to do about it", "检查环境：有什么、缺什么、怎么办"),
     "cli.verb.config": ("every setting in force and where it came from", "显示当前生效的设置及其来源"),
     "cli.verb.version": ("the versions of all that takes part", "显示各组件版本"),
     "cli.more_verb": ("eyas VERB --help tells more about one of them", "eyas 命令 --help 查看某个命令的详情"),
-    "cli.more_options": ("{n} more options: eyas {verb} --help-all", "另有 {n} 个选项:eyas {verb} --help-all"),
+    "cli.more_options": ("{n} more options: eyas {verb} --help-all", "另有 {n} 个选项：eyas {verb} --help-all"),
     "cli.group.common": ("common options", "常用选项"),
     "cli.group.data": ("data", "数据"),
     "cli.group.model": ("net", "网络"),
@@ -1439,23 +1458,23 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.option.json": ("one JSON document on stdout", "在标准输出给出一个 JSON 文档"),
     "cli.option.quiet": ("only the answer, in its shortest form", "只输出最简短的结果"),
     "cli.option.plain": ("no live line, no colours", "不用动态行与颜色"),
-    "cli.option.lang": ("language of messages (or EYAS_LANG)", "消息语言(或 EYAS_LANG)"),
-    "cli.option.verbose": ("say more: what was set where, causes of errors", "输出更多:设置来源、错误起因"),
+    "cli.option.lang": ("language of messages (or EYAS_LANG)", "消息语言（或 EYAS_LANG）"),
+    "cli.option.verbose": ("say more: what was set where, causes of errors", "输出更多：设置来源、错误起因"),
     "cli.option.help": ("this help", "显示此帮助"),
     "cli.option.help_all": ("help with all options", "显示全部选项"),
     "cli.option.version": ("the version", "显示版本"),
     "cli.option.config": (
         "settings from this TOML file, like the config.toml of a run",
-        "从此 TOML 文件读取设置,例如某次运行的 config.toml",
+        "从此 TOML 文件读取设置，例如某次运行的 config.toml",
     ),
-    "cli.gave_way": ("gave way: {note}", "已被取代:{note}"),
+    "cli.gave_way": ("gave way: {note}", "已被取代：{note}"),
     "cli.report": ("report  {path}", "报告  {path}"),
-    "report_no_images": ("the report has no pictures: {reason}", "报告中没有图片:{reason}"),
+    "report_no_images": ("the report has no pictures: {reason}", "报告中没有图片：{reason}"),
     "report_other_images": (
         "the report has no pictures: {data} is no longer what the run was trained on",
-        "报告中没有图片:{data} 已与训练时不同",
+        "报告中没有图片：{data} 已与训练时不同",
     ),
-    "cli.run": ("a run: its folder, runs/latest, or its number", "一次运行:目录、runs/latest 或编号"),
+    "cli.run": ("a run: its folder, runs/latest, or its number", "一次运行：目录、runs/latest 或编号"),
     "cli.train.data": (
         "a folder of images, a label file, IDX files, an .npz, or fashion-sample",
         "图片文件夹、标签文件、IDX 文件、.npz 或 fashion-sample",
@@ -1464,7 +1483,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.train.layouts": (
         "layouts that are recognised\n"
         "  photos/CLASS/*.jpg                  a folder per class\n"
-        "  photos/train|val|test/CLASS/*.jpg   a folder per split (also 训练集, 验证集, 测试集)\n"
+        "  photos/train|val|test/CLASS/*.jpg   a folder per split （also 训练集，验证集，测试集）\n"
         "  labels.csv                          columns for path and label (TSV, JSONL too)\n"
         "  photos/cat_12.jpg                   labels in file names, with --label-from\n"
         "  *-images-idx3-ubyte[.gz]            IDX, as MNIST has it\n"
@@ -1472,24 +1491,24 @@ PHRASES: dict[str, tuple[str, str]] = {
         "  fashion-sample, fashion-mnist       built in",
         "支持的数据布局\n"
         "  photos/类别/*.jpg                   每类一个文件夹\n"
-        "  photos/训练集|验证集|测试集/类别/   每个划分一个文件夹(train、val、test 亦可)\n"
-        "  labels.csv                          含路径与标签列(TSV、JSONL 亦可)\n"
-        "  photos/cat_12.jpg                   标签在文件名中,配合 --label-from\n"
-        "  *-images-idx3-ubyte[.gz]            IDX,即 MNIST 格式\n"
+        "  photos/训练集|验证集|测试集/类别/   每个划分一个文件夹（train、val、test 亦可）\n"
+        "  labels.csv                          含路径与标签列（TSV、JSONL 亦可）\n"
+        "  photos/cat_12.jpg                   标签在文件名中，配合 --label-from\n"
+        "  *-images-idx3-ubyte[.gz]            IDX，即 MNIST 格式\n"
         "  arrays.npz                          x_train、y_train……\n"
         "  fashion-sample、fashion-mnist       内置",
     ),
     "cli.config.action": ("show", "show"),
     "cli.predict.files": (
         "images, folders of images, or - for a list of paths on stdin",
-        "图片、图片文件夹,或 -(从标准输入读取路径列表)",
+        "图片、图片文件夹，或 -（从标准输入读取路径列表）",
     ),
     "cli.predict.top": ("the N likeliest classes of each", "每张给出最可能的 N 个类别"),
-    "cli.predict.jsonl": ("one JSON document per line and image, as they come", "逐张输出,每行一个 JSON 文档"),
-    "cli.show.to": ("the picture to write (default: eyas-show.png)", "要写入的图片(默认 eyas-show.png)"),
-    "cli.show.count": ("how many images (default: 36)", "图片数量(默认 36)"),
-    "cli.show.done": ("written: {path}", "已写入:{path}"),
-    "cli.runs.root": ("the folder of the runs (default: runs)", "运行所在文件夹(默认 runs)"),
+    "cli.predict.jsonl": ("one JSON document per line and image, as they come", "逐张输出，每行一个 JSON 文档"),
+    "cli.show.to": ("the picture to write (default: eyas-show.png)", "要写入的图片（默认 eyas-show.png）"),
+    "cli.show.count": ("how many images (default: 36)", "图片数量（默认 36）"),
+    "cli.show.done": ("written: {path}", "已写入：{path}"),
+    "cli.runs.root": ("the folder of the runs (default: runs)", "运行所在文件夹（默认 runs）"),
     "cli.runs.none": ("no runs in {root}", "{root} 中没有运行"),
     "cli.runs.run": ("run", "运行"),
     "cli.runs.state": ("state", "状态"),
@@ -1497,14 +1516,14 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.runs.val": ("val", "验证"),
     "cli.runs.test": ("test", "测试"),
     "cli.models.name": ("name", "名称"),
-    "cli.models.weights": ("weights for {n} classes", "参数量({n} 类)"),
+    "cli.models.weights": ("weights for {n} classes", "参数量（{n} 类）"),
     "cli.evaluate.data": (
         "other images to score it on (default: the run's own)",
-        "用于评分的其他图片(默认:该运行自己的数据)",
+        "用于评分的其他图片（默认：该运行自己的数据）",
     ),
     "cli.evaluate.split": (
         "which part (default: test when there is one, else val)",
-        "评哪一部分(默认:有测试集则为测试集,否则验证集)",
+        "评哪一部分（默认：有测试集则为测试集，否则验证集）",
     ),
     "cli.evaluate.accuracy": ("accuracy", "准确率"),
     "cli.evaluate.top5": ("among the 5 likeliest", "前五命中"),
@@ -1513,47 +1532,47 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.evaluate.worst": ("recognised least often", "最常认错的类别"),
     "cli.demo.done": (
         "\nreport  {report}  (open it in a browser)\nnext    eyas train FOLDER   and   eyas predict {run} PHOTO",
-        "\n报告  {report}  (用浏览器打开)\n下一步  eyas train 文件夹   以及   eyas predict {run} 图片",
+        "\n报告  {report}  （用浏览器打开）\n下一步  eyas train 文件夹   以及   eyas predict {run} 图片",
     ),
     "cli.doctor.importing": (
         "importing torch to see whether it works (some seconds)...",
-        "正在导入 torch 以检查其是否可用(需几秒)……",
+        "正在导入 torch 以检查其是否可用（需几秒）……",
     ),
     "cli.doctor.python": ("Python 3.11 or newer is needed", "需要 Python 3.11 或更高版本"),
     "cli.doctor.system": ("only Linux is tested", "仅在 Linux 上测试过"),
-    "cli.doctor.isa": ("without AVX2 everything is slow", "没有 AVX2,一切都会很慢"),
-    "cli.doctor.cores_value": ("{cores} free to use of {all}, load {load}", "可用 {cores} / 共 {all},负载 {load}"),
-    "cli.doctor.busy": ("the machine is busy: training will be slower than it could be", "机器繁忙:训练会比应有的慢"),
+    "cli.doctor.isa": ("without AVX2 everything is slow", "没有 AVX2，一切都会很慢"),
+    "cli.doctor.cores_value": ("{cores} free to use of {all}, load {load}", "可用 {cores} / 共 {all}，负载 {load}"),
+    "cli.doctor.busy": ("the machine is busy: training will be slower than it could be", "机器繁忙：训练会比应有的慢"),
     "cli.doctor.free_of": ("{free} free of {total}", "可用 {free} / 共 {total}"),
     "cli.doctor.memory": (
         "little memory is free: close other programs, or use a smaller --size and --batch-size",
-        "可用内存很少:请关闭其他程序,或减小 --size 与 --batch-size",
+        "可用内存很少：请关闭其他程序，或减小 --size 与 --batch-size",
     ),
     "cli.doctor.disk_value": ("{path}  {free} free", "{path}  可用 {free}"),
-    "cli.doctor.read_only": ("nothing can be written here: change to another folder", "此处不可写:请换一个文件夹"),
+    "cli.doctor.read_only": ("nothing can be written here: change to another folder", "此处不可写：请换一个文件夹"),
     "cli.doctor.cache": (
         "the cache cannot be written: set EYAS_CACHE to a folder that can",
-        "缓存不可写:请将 EYAS_CACHE 设为可写的文件夹",
+        "缓存不可写：请将 EYAS_CACHE 设为可写的文件夹",
     ),
     "cli.doctor.disk": ("less than 1 GiB is free", "可用空间不足 1 GiB"),
     "cli.doctor.torch": (
         "torch is installed and does not import: install the build for this system again",
-        "torch 已安装但无法导入:请重新安装适合本系统的版本",
+        "torch 已安装但无法导入：请重新安装适合本系统的版本",
     ),
     "cli.doctor.onednn": (
         "this build of torch has no oneDNN: training will be slow",
-        "此 torch 版本不含 oneDNN:训练会很慢",
+        "此 torch 版本不含 oneDNN：训练会很慢",
     ),
     "cli.doctor.codecs": (
         "Pillow was built without {missing}: pip install --force-reinstall pillow",
-        "Pillow 缺少 {missing}:pip install --force-reinstall pillow",
+        "Pillow 缺少 {missing}：pip install --force-reinstall pillow",
     ),
     "cli.doctor.font": (
         "Chinese class names would show as boxes in plots: install a font like fonts-noto-cjk",
-        "图中的中文类别名会显示为方框:请安装字体,如 fonts-noto-cjk",
+        "图中的中文类别名会显示为方框：请安装字体，如 fonts-noto-cjk",
     ),
     "cli.doctor.ready": ("ready to train", "可以开始训练"),
-    "cli.doctor.not_ready": ("not ready to train: see the lines above", "尚不能训练:请看上面各行"),
+    "cli.doctor.not_ready": ("not ready to train: see the lines above", "尚不能训练：请看上面各行"),
     # the console while it runs
     "console.epoch": ("epoch", "轮次"),
     "console.train_loss": ("train loss", "训练损失"),
@@ -1569,7 +1588,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{phase} {done}/{total}  {rate}/s  {left} left",
         "{phase} {done}/{total}  {rate}/秒  剩余 {left}",
     ),
-    "console.phase_done": ("{phase} {total} done in {took}", "{phase} {total},完成,用时 {took}"),
+    "console.phase_done": ("{phase} {total} done in {took}", "{phase} {total}，完成，用时 {took}"),
     "console.phase.scan": ("looking through files", "扫描文件"),
     "console.phase.pack": ("decoding images", "解码图片"),
     "console.phase.plan": ("planning", "制定方案"),
@@ -1580,25 +1599,25 @@ PHRASES: dict[str, tuple[str, str]] = {
     "console.phase.report": ("writing the report", "生成报告"),
     "console.test": (
         "test accuracy {accuracy} %  (95 % interval {lo} – {hi}, {n} images)",
-        "测试集准确率 {accuracy} %(95 % 置信区间 {lo} – {hi},{n} 张)",
+        "测试集准确率 {accuracy} %（95 % 置信区间 {lo} – {hi}，{n} 张）",
     ),
     "console.not_saved": (
         "a checkpoint could not be written ({reason}); the older one is kept",
-        "检查点写入失败({reason});保留较早的检查点",
+        "检查点写入失败（{reason}）；保留较早的检查点",
     ),
     "console.decided": ("{name} = {value}: {reason}", "{name} = {value}:{reason}"),
     "console.recovered": ("{what}: {detail}", "{what}:{detail}"),
-    "console.recovered.out-of-memory": ("out of memory, put right", "内存不足,已处理"),
-    "console.recovered.not-finite": ("loss or gradient not finite, step skipped", "损失或梯度非有限值,已跳过该步"),
-    "console.recovered.spike": ("loss spike, step skipped", "损失突增,已跳过该步"),
+    "console.recovered.out-of-memory": ("out of memory, put right", "内存不足，已处理"),
+    "console.recovered.not-finite": ("loss or gradient not finite, step skipped", "损失或梯度非有限值，已跳过该步"),
+    "console.recovered.spike": ("loss spike, step skipped", "损失突增，已跳过该步"),
     "console.recovered.roll-back": ("went back to a healthy checkpoint", "已回退到健康的检查点"),
     "console.skipped": ("{n} steps were not applied in this epoch", "本轮有 {n} 步未被采用"),
-    "console.stopped": ("stopped: {reason}", "已停止:{reason}"),
+    "console.stopped": ("stopped: {reason}", "已停止：{reason}"),
     "console.stopped.patience": ("no better validation score for the epochs allowed", "验证分数在限定轮数内没有提高"),
     "console.stopped.until": ("the accuracy asked for is reached", "已达到要求的准确率"),
     "console.stopped.time": ("the time is used up", "时间预算已用完"),
-    "console.stopped.sigterm": ("asked to leave; the work is kept", "收到终止信号;进度已保存"),
-    "console.stopped.sigint": ("interrupted; the work is kept", "已中断;进度已保存"),
+    "console.stopped.sigterm": ("asked to leave; the work is kept", "收到终止信号；进度已保存"),
+    "console.stopped.sigint": ("interrupted; the work is kept", "已中断；进度已保存"),
     "console.stopped.asked": ("as asked", "按要求停止"),
     # the report
     "report.images": ("{n} images", "{n} 张图片"),
@@ -1610,53 +1629,53 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.accuracy_on": ("Accuracy on the {split} images", "{split}准确率"),
     "report.out_of": (
         "Of {of} new pictures like these, about {low} to {high} would be right.",
-        "每 {of} 张同类新图片,大约有 {low} 到 {high} 张判断正确。",
+        "每 {of} 张同类新图片，大约有 {low} 到 {high} 张判断正确。",
     ),
     "report.out_of_one": (
         "Of {of} new pictures like these, about {low} would be right.",
-        "每 {of} 张同类新图片,大约有 {low} 张判断正确。",
+        "每 {of} 张同类新图片，大约有 {low} 张判断正确。",
     ),
     "report.interval": (
         "95 % interval {lo} to {hi} (Wilson), from {n} images.",
-        "95 % 置信区间 {lo} 至 {hi}(Wilson),共 {n} 张图片。",
+        "95 % 置信区间 {lo} 至 {hi}（Wilson），共 {n} 张图片。",
     ),
     "report.honest_test": (
         "The test images decided nothing: they were scored once, after the weights were chosen.",
-        "测试集没有参与任何选择:权重选定之后只评分一次。",
+        "测试集没有参与任何选择：权重选定之后只评分一次。",
     ),
     "report.looked": (
         "The test images have now been looked at {n} times; each look makes the number a little less trustworthy.",
-        "测试集已被查看 {n} 次;每多看一次,这个数字就少一分可信。",
+        "测试集已被查看 {n} 次；每多看一次，这个数字就少一分可信。",
     ),
-    "report.val_beside": ("Validation, which chose the weights: {accuracy}.", "用于选择权重的验证集:{accuracy}。"),
+    "report.val_beside": ("Validation, which chose the weights: {accuracy}.", "用于选择权重的验证集：{accuracy}。"),
     "report.optimistic": (
         "This is a little optimistic: the same validation images also chose which weights to keep. "
         "Images that no decision has seen (a test part) would give the honest number.",
-        "这个数字略偏乐观:保留哪一份权重也是由同一批验证图片决定的。"
-        "要得到真实的数字,需要一批没有参与任何选择的图片(测试集)。",
+        "这个数字略偏乐观：保留哪一份权重也是由同一批验证图片决定的。"
+        "要得到真实的数字，需要一批没有参与任何选择的图片（测试集）。",
     ),
     "report.not_scored": ("Not scored", "未评分"),
     "report.not_scored_why": (
         "There are no validation and no test images in this run, or it has not come to an end, "
         "so nothing can be said about how good it is.",
-        "此运行没有验证集和测试集,或尚未结束,因此无法说明效果如何。",
+        "此运行没有验证集和测试集，或尚未结束，因此无法说明效果如何。",
     ),
     "report.status.running": (
         "This run has not ended: it is still going on, or it was killed. The same command goes on with it.",
-        "此运行尚未结束:仍在进行,或已被终止。用同一条命令即可继续。",
+        "此运行尚未结束：仍在进行，或已被终止。用同一条命令即可继续。",
     ),
     "report.status.interrupted": (
         "This run was interrupted. The work is kept; the same command goes on with it.",
-        "此运行被中断。进度已保存,用同一条命令即可继续。",
+        "此运行被中断。进度已保存，用同一条命令即可继续。",
     ),
     "report.status.preempted": (
         "This run was stopped from outside. The work is kept; the same command goes on with it.",
-        "此运行被外部停止。进度已保存,用同一条命令即可继续。",
+        "此运行被外部停止。进度已保存，用同一条命令即可继续。",
     ),
-    "report.status.failed": ("This run ended with an error; see log.txt.", "此运行因错误结束,详见 log.txt。"),
+    "report.status.failed": ("This run ended with an error; see log.txt.", "此运行因错误结束，详见 log.txt。"),
     "report.status.diverged": (
         "Training diverged: the loss was no longer a number. A lower --lr is the first thing to try.",
-        "训练发散:损失已不是有效数值。请先尝试更小的 --lr。",
+        "训练发散：损失已不是有效数值。请先尝试更小的 --lr。",
     ),
     "report.balanced": ("balanced accuracy", "平衡准确率"),
     "report.macro_f1": ("macro F1", "宏平均 F1"),
@@ -1680,14 +1699,14 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.grid": ("What it says", "预测示例"),
     "report.grid_lead": (
         "An even walk through the images, nothing hand-picked: predicted/actual and how sure it is.",
-        "等距抽取的图片,未经挑选:预测/实际,以及置信度。",
+        "等距抽取的图片，未经挑选：预测/实际，以及置信度。",
     ),
-    "report.blue": ("blue: right", "蓝色:正确"),
-    "report.red": ("red: wrong", "红色:错误"),
+    "report.blue": ("blue: right", "蓝色：正确"),
+    "report.red": ("red: wrong", "红色：错误"),
     "report.worst": ("Worst mistakes", "最严重的错误"),
     "report.worst_lead": (
         "The wrong answers that cost most: predicted/actual. Sometimes it is the label that is wrong.",
-        "代价最大的错误:预测/实际。有时错的是标签。",
+        "代价最大的错误：预测/实际。有时错的是标签。",
     ),
     "report.file_names": ("file names", "文件名"),
     "report.file": ("file", "文件"),
@@ -1697,7 +1716,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.per_class": ("Class by class", "各类别表现"),
     "report.per_class_lead": (
         "The weakest first. A wide bar means few images: the number may be luck.",
-        "从最弱的开始。区间越宽说明图片越少,数字可能只是运气。",
+        "从最弱的开始。区间越宽说明图片越少，数字可能只是运气。",
     ),
     "report.class": ("class", "类别"),
     "report.found": ("found", "召回率"),
@@ -1707,7 +1726,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.confusion": ("What is taken for what", "混淆矩阵"),
     "report.confusion_lead": (
         "Rows are labels, columns are answers; the diagonal is right, red is wrong.",
-        "行为标签,列为预测;对角线为正确,红色为错误。",
+        "行为标签，列为预测；对角线为正确，红色为错误。",
     ),
     "report.confusion_some": (
         "Shown are the {shown} of {all} classes with the most mistakes.",
@@ -1734,13 +1753,13 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.plan": ("What was decided for this machine, and why", "针对本机的选择及理由"),
     "report.plan_lead": (
         "Nobody was asked; a flag overrides each of them.",
-        "无需用户作答;每一项都可用命令行选项覆盖。",
+        "无需用户作答；每一项都可用命令行选项覆盖。",
     ),
     "report.data": ("The data", "数据"),
     "report.smallest": ("smallest class", "最小类别"),
     "report.largest": ("largest class", "最大类别"),
     "report.findings": ("Left out or noticed", "剔除或注意到的问题"),
-    "report.no_findings": ("Nothing: every file could be used.", "无:所有文件均可使用。"),
+    "report.no_findings": ("Nothing: every file could be used.", "无：所有文件均可使用。"),
     "report.code": ("code", "代码"),
     "report.examples": ("examples", "示例"),
     "report.happened": ("What happened on the way", "途中发生的事"),
@@ -1753,14 +1772,14 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "report.seed": ("seed", "随机种子"),
     "report.chosen": ("chosen weights", "选用的权重"),
-    "report.chosen_is": ("step {step} ({weights})", "第 {step} 步({weights})"),
+    "report.chosen_is": ("step {step} ({weights})", "第 {step} 步（{weights}）"),
     "report.machine": ("machine", "机器"),
     "report.versions": ("Versions", "版本"),
     "report.recipe": ("Recipe", "方案"),
     "report.preprocess": ("Preprocessing", "预处理"),
     "report.footer": (
         "Made by eyas from the files of this run, without a network.",
-        "由 eyas 根据此运行的文件生成,未使用网络。",
+        "由 eyas 根据此运行的文件生成，未使用网络。",
     ),
 }
 

@@ -59,6 +59,7 @@ def train(
         smallest=spec.smallest,
         progress=reporter.phase,
     )
+    _tell(reporter, prepared)
     pre = prepared.preprocess
     catalog.check(spec, height=pre.height, width=pre.width, channels=pre.channels, arguments=settings.model_arg)
     n = len(prepared.rows(Split.TRAIN))
@@ -102,6 +103,20 @@ def train(
         _leave_if_asked(run, stopped)
         finish(run, recipe, prepared, session, stopped.at)
     return run
+
+
+def _tell(reporter: Reporter, prepared: Prepared) -> None:
+    """What was found, for the reader: layout, counts, split, notes, what was set aside."""
+    samples, bad = prepared.samples, prepared.bad
+    how, classes = prepared.report.how, len(samples.classes)
+    reporter.note(say("run.data", layout=samples.layout, n=f"{len(samples):,}", classes=classes, how=how))
+    for note in (*samples.notes, *prepared.report.notes):
+        reporter.note(f"  {note}")
+    if bad:
+        row, (code, detail) = min(bad.items())
+        codes = ", ".join(sorted({code for code, _ in bad.values()}))
+        first = f"{samples.source.name(row)} ({code} {detail})"
+        reporter.note("! " + say("run.aside", count=len(bad), codes=codes, first=first))
 
 
 def _job(recipe: Recipe, prepared: Prepared, spec: catalog.Spec) -> Job:

@@ -98,7 +98,6 @@ RANGES: Mapping[str, Range] = {
     "threads": Range(1, 4096),
     "workers": Range(1, 4096),
     "parts": _COUNT,
-    "replicas": Range(1, 4096),
     "save_every": Range(0),
     "eval_every": _POSITIVE,
 }
@@ -206,7 +205,7 @@ def _numbers(setting: Field[Any], value: object, got: str) -> tuple[float, ...]:
     example = f"{flag_of(name)} {setting.metadata['metavar']}"
     items: Sequence[object]
     if isinstance(value, str):
-        items = value.replace(",", ",").split(",")
+        items = value.replace("\uff0c", ",").split(",")
     elif isinstance(value, list | tuple):
         items = cast("Sequence[object]", value)
     else:

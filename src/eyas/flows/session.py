@@ -40,7 +40,8 @@ from eyas.training.state import State, twin
 from eyas.training.step import supervised
 from eyas.training.stopping import best
 
-EVALUATION_BATCH = 256
+MOST_AT_ONCE = 256
+"""Images that are scored together."""
 
 
 class Session:
@@ -71,6 +72,9 @@ class Session:
         self.spent_before = 0.0
         self.images = 0
         self.evaluation_s = 0.0
+        held_out = max(len(prepared.rows(Split.VAL)), len(prepared.rows(Split.TEST)))
+        # One size for all batches of a run, so that an image's answer never depends on its neighbours.
+        self.at_once = min(MOST_AT_ONCE, 1 << max(3, (held_out - 1).bit_length()))
         torch.set_num_threads(plan.whole("threads"))
 
     # ---- what the run is made of --------------------------------------------------------------------------------
@@ -116,7 +120,7 @@ class Session:
         """An engine for `model`, or for a new net whose weights are still to be loaded."""
         if model is None:
             model = self._build(0).to(self.device)
-        return Eager(model, batch=EVALUATION_BATCH, autocast=autocast)
+        return Eager(model, batch=self.at_once, autocast=autocast)
 
     # ---- training -----------------------------------------------------------------------------------------------
 

@@ -28,19 +28,19 @@ class Settings:
     val: str | None = option(
         None,
         "validation part: none, a fraction like 0.1, or a path",
-        "验证集:none、比例(如 0.1)或路径",
+        "验证集：none、比例（如 0.1）或路径",
         metavar="none|FRACTION|PATH",
     )
     test: str | None = option(
         None,
         "test part: none, a fraction, or a path; scored once, at the end",
-        "测试集:none、比例或路径;仅在最后评分一次",
+        "测试集：none、比例或路径；仅在最后评分一次",
         metavar="none|FRACTION|PATH",
     )
     label_from: str | None = option(
         None,
         "labels from file names: a regular expression with one group, or `parent`",
-        "从文件名取标签:含一个分组的正则表达式,或 parent",
+        "从文件名取标签：含一个分组的正则表达式，或 parent",
         group="data",
         metavar="REGEX",
     )
@@ -50,24 +50,24 @@ class Settings:
     allow_bad: bool = option(
         False,
         "go on when a declared val or test holds unreadable images (they are left out and counted)",
-        "声明的验证/测试集中有无法读取的图片时仍继续(剔除并计数)",
+        "声明的验证/测试集中有无法读取的图片时仍继续（剔除并计数）",
         group="data",
     )
     size: int | None = option(
-        None, "side of the training images in pixels", "训练图片边长(像素)", group="data", metavar="PX"
+        None, "side of the training images in pixels", "训练图片边长（像素）", group="data", metavar="PX"
     )
-    channels: int | None = option(None, "1 = grey, 3 = colour", "1 = 灰度,3 = 彩色", group="data", metavar="1|3")
+    channels: int | None = option(None, "1 = grey, 3 = colour", "1 = 灰度，3 = 彩色", group="data", metavar="1|3")
     mean: tuple[float, ...] | None = option(
         None,
         "channel means, 0..1 (default: measured on train)",
-        "各通道均值 0..1(默认:由训练集计算)",
+        "各通道均值 0..1（默认：由训练集计算）",
         group="data",
         metavar="M,M,M",
     )
     std: tuple[float, ...] | None = option(
         None,
         "channel deviations, 0..1 (default: measured on train)",
-        "各通道标准差 0..1(默认:由训练集计算)",
+        "各通道标准差 0..1（默认：由训练集计算）",
         group="data",
         metavar="S,S,S",
     )
@@ -76,28 +76,29 @@ class Settings:
     )
     # what to do
     model: str | None = option(
-        None, "name of the net (`eyas models` lists them)", "网络名称(`eyas models` 列出全部)", metavar="NAME"
+        None, "name of the net (`eyas models` lists them)", "网络名称（`eyas models` 列出全部）", metavar="NAME"
     )
     model_arg: dict[str, Any] = option(
-        {}, "key=value for the net, repeatable", "网络参数 key=value,可重复", group="model", metavar="K=V"
-    )
-    weights: str | None = option(
-        None, "start from these weights (safetensors)", "从该权重文件开始(safetensors)", group="model", metavar="FILE"
+        {}, "key=value for the net, repeatable", "网络参数 key=value，可重复", group="model", metavar="K=V"
     )
     epochs: float | None = option(None, "passes over the training images", "训练轮数", metavar="N")
-    time: str | None = option(None, "wall-clock budget, like 90s, 15m, 2h", "时间预算,如 90s、15m、2h", metavar="TIME")
+    time: str | None = option(None, "wall-clock budget, like 90s, 15m, 2h", "时间预算，如 90s、15m、2h", metavar="TIME")
     until: float | None = option(
-        None, "stop when the validation accuracy (0..1) is reached", "验证准确率(0..1)达到即停止", metavar="ACC"
+        None, "stop when the validation accuracy (0..1) is reached", "验证准确率（0..1）达到即停止", metavar="ACC"
     )
     batch_size: int | None = option(None, "images per optimiser step", "每步图片数", metavar="N")
     lr: float | None = option(None, "peak learning rate", "最大学习率", metavar="RATE")
     seed: int = option(0, "seed of all randomness", "随机种子", metavar="N")
-    preset: str | None = option(None, "a named recipe", "预设方案", metavar="NAME")
+    preset: str | None = option(None, "a named recipe", "预设方案", group="hidden", metavar="NAME")
     optimizer: str | None = option(None, "sgd or adamw", "sgd 或 adamw", group="recipe", choices=("sgd", "adamw"))
     momentum: float | None = option(None, "momentum of SGD", "SGD 动量", group="recipe", metavar="M")
     nesterov: bool | None = option(None, "Nesterov momentum", "Nesterov 动量", group="recipe")
     weight_decay: float | None = option(
-        None, "weight decay (none on norms and biases)", "权重衰减(不作用于归一化与偏置)", group="recipe", metavar="WD"
+        None,
+        "weight decay (none on norms and biases)",
+        "权重衰减（不作用于归一化与偏置）",
+        group="recipe",
+        metavar="WD",
     )
     schedule: str | None = option(
         None,
@@ -116,7 +117,7 @@ class Settings:
     ema: float | None = option(
         None,
         "half-life of the weight average as a share of the run (0 = off)",
-        "权重滑动平均的半衰期(占全程比例,0 = 关闭)",
+        "权重滑动平均的半衰期（占全程比例，0 = 关闭）",
         group="recipe",
         metavar="SHARE",
     )
@@ -135,7 +136,7 @@ class Settings:
     resized_crop: tuple[float, ...] | None = option(
         None,
         "random resized crop: smallest and largest share of the area",
-        "随机缩放裁剪:面积比例的最小与最大值",
+        "随机缩放裁剪：面积比例的最小与最大值",
         group="augmentation",
         metavar="LO,HI",
     )
@@ -145,14 +146,14 @@ class Settings:
     affine: tuple[float, ...] | None = option(
         None,
         "shift (share of the side), scale (±share) and shear (degrees), at most",
-        "平移(边长比例)、缩放(±比例)、剪切(角度)的最大值",
+        "平移（边长比例）、缩放（±比例）、剪切（角度）的最大值",
         group="augmentation",
         metavar="T,S,D",
     )
     colour: tuple[float, ...] | None = option(
         None,
         "jitter of brightness, contrast, saturation and hue, each 0..1",
-        "亮度、对比度、饱和度、色相的抖动,各 0..1",
+        "亮度、对比度、饱和度、色相的抖动，各 0..1",
         group="augmentation",
         metavar="B,C,S,H",
     )
@@ -160,10 +161,10 @@ class Settings:
         None, "chance of erasing a rectangle", "随机擦除的概率", group="augmentation", metavar="P"
     )
     mixup: float | None = option(
-        None, "mixup alpha (0 = off)", "mixup 的 alpha(0 = 关闭)", group="augmentation", metavar="A"
+        None, "mixup alpha (0 = off)", "mixup 的 alpha（0 = 关闭）", group="augmentation", metavar="A"
     )
     cutmix: float | None = option(
-        None, "cutmix alpha (0 = off)", "cutmix 的 alpha(0 = 关闭)", group="augmentation", metavar="A"
+        None, "cutmix alpha (0 = off)", "cutmix 的 alpha（0 = 关闭）", group="augmentation", metavar="A"
     )
     trivial: float | None = option(
         None, "chance of one TrivialAugment operation", "TrivialAugment 的概率", group="augmentation", metavar="P"
@@ -176,45 +177,30 @@ class Settings:
     parts: int | None = option(
         None,
         "split each batch into so many parts (gradients are summed)",
-        "每批拆成若干部分(梯度相加)",
+        "每批拆成若干部分（梯度相加）",
         group="machine",
         metavar="N",
-    )
-    replicas: int | None = option(
-        None, "processes that train together", "共同训练的进程数", group="machine", metavar="N"
     )
     # the run
     out: str | None = option(
         None,
         "folder of the run, taken literally (default: runs/NNN-name)",
-        "运行目录,按字面使用(默认 runs/NNN-名称)",
+        "运行目录，按字面使用（默认 runs/NNN-名称）",
         metavar="DIR",
     )
     fresh: bool = option(
         False, "start a new run even when an unfinished one could go on", "即使有未完成的运行也重新开始", group="run"
     )
     extend: bool = option(
-        False, "train a finished run (--out) for more epochs", "对已完成的运行(--out)继续训练更多轮", group="run"
+        False, "train a finished run (--out) for more epochs", "对已完成的运行（--out）继续训练更多轮", group="run"
     )
     save_every: float | None = option(
-        None, "seconds between checkpoints (default: measured)", "检查点间隔秒数(默认:按测量)", group="run", metavar="S"
+        None,
+        "seconds between checkpoints (default: measured)",
+        "检查点间隔秒数（默认：按测量）",
+        group="run",
+        metavar="S",
     )
     eval_every: float | None = option(
         None, "epochs between scorings of val", "验证评分的间隔轮数", group="run", metavar="EPOCHS"
     )
-
-
-SWITCHED_BY_RUN = (
-    "out",
-    "fresh",
-    "extend",
-    "threads",
-    "workers",
-    "device",
-    "precision",
-    "parts",
-    "replicas",
-    "save_every",
-    "download",
-)
-"""Settings that are not part of the intent: they say how and where, not what."""

@@ -69,14 +69,14 @@ SPECS: dict[str, Spec] = {
         Spec(
             "small-net",
             "small fast net for images of 24 to 128 px, trained from scratch; --model-arg width=64 makes it larger",
-            "小而快的网络,适合 24–128 像素图片从头训练;--model-arg width=64 可加大",
+            "小而快的网络，适合 24–128 像素图片从头训练；--model-arg width=64 可加大",
             _small,
             smallest=24,
         ),
         Spec(
             "fashion-cnn",
             "the two-convolution net of the XLA article, for 28x28 grey images",
-            "XLA 文章中的双卷积网络,用于 28x28 灰度图",
+            "XLA 文章中的双卷积网络，用于 28x28 灰度图",
             _fashion,
             fixed=(28, 28, 1),
             own_kernels=True,
