@@ -52,7 +52,7 @@ def train(data: str, resolved: Resolved, out: Out) -> dict[str, Any]:
     with out.reporter() as reporter:
         run = classify.train(data, resolved, command=["eyas", *out.words], reporter=reporter)
     result = run.document["result"]
-    keys = ("epochs", "steps", "seconds", "val", "test", "images_per_second", "loader_tax")
+    keys = ("epochs", "steps", "seconds", "val", "test", "test_looks", "images_per_second", "loader_tax")
     return {
         "run": run.path,
         "state": run.status,
@@ -72,6 +72,8 @@ def summary(document: Mapping[str, Any], out: Out) -> str:
     if out.quiet:
         return str(document["run"])
     rows = [f"{name:<5} {percent(document[name])}" for name in ("val", "test") if document.get(name)]
+    if document.get("test_looks", 0) > 1:
+        rows.append(say("cli.train.looks", looks=document["test_looks"]))
     report = Path(str(document["run"])) / "report.html"
     rows.append(say("cli.train.run", run=document["run"]))
     if report.is_file():

@@ -1399,6 +1399,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{count} unreadable images are set aside ({codes}), the first: {first}; all are in the report",
         "{count} 张无法读取的图片已剔除（{codes}），第一张：{first}；全部列在报告中",
     ),
+    "cli.train.looks": (
+        "      test was scored {looks} times over this run's life: the number is a little optimistic",
+        "      此运行的测试集已评分 {looks} 次：该数字略偏乐观",
+    ),
     "run.resumed.bitwise": (
         "resumed at step {step} (epoch {epoch}); promise: bitwise, as if it had not been interrupted",
         "从第 {step} 步（第 {epoch} 轮）继续；承诺：逐位一致，如同未曾中断",

@@ -94,9 +94,10 @@ def train(
         for choice in plan.choices:
             reporter.note(f"  {choice.name} = {choice.value}: {choice.reason}")
         seconds = dict(prepared.seconds) | {"plan": clock.seconds["plan"] - sum(prepared.seconds.values())}
-        session = Session(run, recipe, plan, prepared, spec, reporter, seconds, settings.save_every)
+        session = Session(run, recipe, plan, prepared, spec, reporter=reporter)
+        session.begin(seconds)
         try:
-            stopped = session.train()
+            stopped = session.train(save_every_s=settings.save_every)
         except EyasError as error:
             run.write(status="diverged" if error.code == "EY-T001" else "failed", error=error.to_dict())
             raise

@@ -60,13 +60,13 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
         found_on.append(made)
         scores[split.name.lower()] = made.summary().to_dict(samples.classes)
     looks = int((run.document.get("result") or {}).get("test_looks", 0)) + ("test" in scores)
-    session.seconds["evaluate"] = session.seconds.get("evaluate", 0.0) + time.monotonic() - begun
+    session.books.add("evaluate", time.monotonic() - begun)
     result = {
         "epochs": round(at.epoch, 4),
         "steps": at.step,
         "seconds": session.elapsed(),
-        **session.rates(),
-        "seconds_by": dict(session.seconds),
+        **session.books.rates(),
+        "seconds_by": session.books.seconds(),
         "val": scores.get("val"),
         "test": scores.get("test"),
         "test_looks": looks,
@@ -76,8 +76,8 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     if found_on:
         _plots(run, found_on[0])
     report.write(run.path, thumbnails=thumbnails(prepared))
-    session.seconds["report"] = time.monotonic() - begun
-    result |= {"seconds": session.elapsed(), "seconds_by": dict(session.seconds)}
+    session.books.add("report", time.monotonic() - begun)
+    result |= {"seconds": session.elapsed(), "seconds_by": session.books.seconds()}
     run.write(status="done", finished=now(), result=result)
 
 

@@ -15,6 +15,7 @@ from eyas.data.samples import Split
 from eyas.data.stream import Stream
 from eyas.engines.eager import Eager
 from eyas.errors.messages import say
+from eyas.flows.books import Books
 from eyas.flows.numerics import numerics_of
 from eyas.flows.opening import load_newest, promise
 from eyas.flows.prepare import Prepared
@@ -45,37 +46,34 @@ MOST_AT_ONCE = 256
 
 
 class Session:
-    """One process's work on a run: builds the state, resumes it, drives the loop, keeps the books."""
+    """What is needed to work on one run here; `train` does the work."""
 
     def __init__(
-        self,
-        run: Run,
-        recipe: Recipe,
-        plan: Plan,
-        prepared: Prepared,
-        spec: catalog.Spec,
-        reporter: Reporter,
-        seconds: dict[str, float],
-        save_every: float | None,
+        self, run: Run, recipe: Recipe, plan: Plan, prepared: Prepared, spec: catalog.Spec, *, reporter: Reporter
     ) -> None:
         self.run = run
         self.recipe = recipe
         self.plan = plan
         self.prepared = prepared
-        self.reporter = reporter
         self.spec = spec
-        self.seconds = seconds
-        self.save_every = save_every
+        self.reporter = reporter
         self.device = torch.device(plan.text("device"))
         self.autocast = torch.bfloat16 if plan.text("precision") == "bf16" else None
-        self.started = time.monotonic() - sum(seconds.values())
+        self.books = Books({})
+        self.started = time.monotonic()
         self.spent_before = 0.0
-        self.images = 0
-        self.evaluation_s = 0.0
+        self.evaluated_s = 0.0
+        self.last_evaluation_s = 0.0
         held_out = max(len(prepared.rows(Split.VAL)), len(prepared.rows(Split.TEST)))
         # One size for all batches of a run, so that an image's answer never depends on its neighbours.
         self.at_once = min(MOST_AT_ONCE, 1 << max(3, (held_out - 1).bit_length()))
         torch.set_num_threads(plan.whole("threads"))
+
+    def begin(self, seconds: Mapping[str, float]) -> None:
+        """Book what was done before this session: finding, packing, planning."""
+        for stage, took in seconds.items():
+            self.books.add(stage, took)
+        self.started -= sum(seconds.values())
 
     # ---- what the run is made of --------------------------------------------------------------------------------
 
@@ -124,74 +122,64 @@ class Session:
 
     # ---- training -----------------------------------------------------------------------------------------------
 
-    def train(self) -> Stopped:
+    def train(self, *, save_every_s: float | None = None) -> Stopped:
         """Train from the newest checkpoint, or from the beginning, to the end of the run or until asked to leave."""
-        run, recipe, reporter = self.run, self.recipe, self.reporter
+        run, recipe = self.run, self.recipe
         checkpoint.sweep(run.checkpoints)
         stream = self.stream()
         state = self.new_state(stream)
         numerics = numerics_of(self.plan)
-        at = start(recipe, stream.epoch_size, steps=UNKNOWN)
         events, metrics = EventLog(run.path / "events.jsonl"), MetricsTable(run.path / "metrics.csv")
-        with events, metrics, asked_to_leave() as leave:
-            at = self._resume(state, at, numerics, (events, metrics))
+        feed = StreamFeed(stream, device=self.device, depth=self.plan.whole("prefetch"))
+        with events, metrics, closing(feed), closing(self.reporter), asked_to_leave() as leave:
+            at = self._resume(state, start(recipe, stream.epoch_size, steps=UNKNOWN), numerics, (events, metrics))
+            begun, first = time.monotonic(), at.position
+
+            def settle(position: int) -> None:
+                self.books.settle(
+                    time.monotonic() - begun,
+                    evaluated_s=self.evaluated_s,
+                    waited_s=feed.waited_s,
+                    saved_s=saver.stall_s,
+                    images=position - first,
+                )
 
             def small(state: State, at: Progress) -> dict[str, Any]:
-                lengths = events.lengths() | metrics.lengths()
-                elapsed = self.elapsed()
-                return {"progress": asdict(at), "state": state.small(), "lengths": lengths, "elapsed_s": elapsed}
+                settle(at.position)
+                told = {"progress": asdict(at), "state": state.small(), "lengths": events.lengths() | metrics.lengths()}
+                return told | {"elapsed_s": self.elapsed(), "books": self.books.to_dict()}
 
             def sync() -> None:
                 for file in (events, metrics):
                     file.sync()  # a checkpoint must not remember more of a file than the disk has
 
-            saver = Saver(
-                run.checkpoints,
-                fingerprints={"intent": run.document["intent"], "numerics": numerics},
-                small=small,
-                sync=sync,
-                every_s=self.save_every,
-            )
-            saver.best = self._best_checkpoint(at)
-            feed = StreamFeed(stream, device=self.device, depth=self.plan.whole("prefetch"))
+            fingerprints = {"intent": run.document["intent"], "numerics": numerics}
+            saver = Saver(run.checkpoints, fingerprints=fingerprints, small=small, sync=sync, every_s=save_every_s)
+            top = best(at.scores)
+            saver.best = checkpoint.name_of(top.step, at.attempt) if top else None
             replicas = One(parts=self.plan.whole("parts"), seed=recipe.seed, device=self.device)
             part_step = supervised(recipe, autocast=self.autocast)
+            hooks = self._hooks(saver, leave)
+            loop = training_loop(state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks)
             stopped: Stopped | None = None
-            begun = time.monotonic()
-            first = at.position
-            try:
-                hooks = self._hooks(saver, leave)
-                loop = training_loop(state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks)
-                with closing(loop):
-                    for event in loop:
-                        events(event)
-                        metrics(event)
-                        reporter(event)
-                        self._log(event)
-                        if isinstance(event, Stopped):
-                            stopped = event
-                for saved in saver.drain():
-                    events(saved)
-                    reporter(saved)
-            finally:
-                feed.close()
-                reporter.close()
+            with closing(loop):
+                for event in loop:
+                    events(event)
+                    metrics(event)
+                    self.reporter(event)
+                    self._log(event)
+                    if isinstance(event, Stopped):
+                        stopped = event
+            for saved in saver.drain():
+                events(saved)
+                self.reporter(saved)
             assert stopped is not None
-            total = time.monotonic() - begun
-            self.images = stopped.at.position - first
-            self.seconds |= {"wait": feed.waited_s, "save": saver.stall_s}
-            self.seconds["train"] = total - feed.waited_s - saver.stall_s - self.seconds.get("evaluate", 0.0)
+            settle(stopped.at.position)
         return stopped
 
     def elapsed(self) -> float:
         """Seconds that this run has taken, those of earlier processes included."""
         return self.spent_before + time.monotonic() - self.started
-
-    def rates(self) -> dict[str, float]:
-        """`images_per_second` of training alone, and `loader_tax`: the share of that time spent waiting for data."""
-        stepping = self.seconds["train"] + self.seconds["wait"]
-        tax = self.seconds["wait"] / stepping if stepping > 0 else 0.0
-        return {"images_per_second": self.images / stepping if stepping > 0 else 0.0, "loader_tax": tax}
 
     def _resume(
         self, state: State, at: Progress, numerics: Mapping[str, Any], files: tuple[EventLog, MetricsTable]
@@ -211,6 +199,7 @@ class Session:
         for file in files:
             file.truncate_to(loaded.state["lengths"])
         self.spent_before = float(loaded.state["elapsed_s"])
+        self.books.restore(loaded.state["books"])
         told = dict(loaded.state["progress"])
         told["scores"] = tuple(Score(**s) for s in told["scores"])
         at = Progress(**told) if self.recipe.epochs is None else replace(Progress(**told), steps=at.steps)
@@ -225,11 +214,6 @@ class Session:
         for line in changed:
             self.reporter.note(f"  {line}")
 
-    @staticmethod
-    def _best_checkpoint(at: Progress) -> str | None:
-        found = best(at.scores)
-        return checkpoint.name_of(found.step, at.attempt) if found else None
-
     def _hooks(self, saver: Saver, leave: Callable[[], str | None]) -> Hooks:
         prepared, recipe = self.prepared, self.recipe
         val = prepared.rows(Split.VAL)
@@ -241,8 +225,8 @@ class Session:
             labels = prepared.samples.labels[val]
             correct = int((logits.argmax(1) == labels).sum())
             loss = mean_loss(logits, labels)
-            self.evaluation_s = time.monotonic() - begun
-            self.seconds["evaluate"] = self.seconds.get("evaluate", 0.0) + self.evaluation_s
+            self.last_evaluation_s = time.monotonic() - begun
+            self.evaluated_s += self.last_evaluation_s
             return Score(at.step, "val", weights, len(val), correct, loss)
 
         def save(state: State, at: Progress, best: bool) -> Iterator[Saved]:
@@ -253,7 +237,9 @@ class Session:
             budget = TimeBudget(
                 recipe.time_s,
                 spent=self.elapsed,
-                reserve=lambda: 1.0 + 3 * self.evaluation_s,  # the last scoring of both weights, and the predictions
+                reserve=lambda: (
+                    1.0 + 3 * self.last_evaluation_s
+                ),  # the last scoring of both weights, and the predictions
                 recorded=self.run.decisions(),
                 write=self.run.decide,
             )

@@ -105,9 +105,7 @@ class Saver:
         arrays = self._snapshot.take(state)
         small = self.small(state, at)
         self.stall_s += time.monotonic() - begun
-        if best:
-            self.best = name
-        job = _Job(threading.Thread(target=lambda: self._write(job, name, arrays, small), name="eyas-save"), at)
+        job = _Job(threading.Thread(target=lambda: self._write(job, name, arrays, small, best), name="eyas-save"), at)
         self._written.add(name)
         self._job = job
         self._last = time.monotonic()
@@ -130,7 +128,9 @@ class Saver:
         if self._failures >= FAILURES_ALLOWED:
             raise StorageError("EY-S202", path=self.folder, reason=job.result.reason, failures=self._failures)
 
-    def _write(self, job: _Job, name: str, arrays: dict[str, dict[str, Any]], small: dict[str, Any]) -> None:
+    def _write(
+        self, job: _Job, name: str, arrays: dict[str, dict[str, Any]], small: dict[str, Any], best: bool
+    ) -> None:
         begun = time.monotonic()
         path = self.folder / name
         try:
@@ -139,6 +139,8 @@ class Saver:
             seconds = time.monotonic() - begun
             job.result = Saved(job.at, str(written.path), written.bytes, seconds)
             self._cost_s = seconds
+            if best:  # only now: until the new best is durable, the old one is kept
+                self.best = name
             self._hint(name)
             checkpoint.prune(self.folder, {self.best} if self.best else set())
         except (OSError, EyasError) as error:

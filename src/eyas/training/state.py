@@ -35,7 +35,8 @@ class State:
     def __post_init__(self) -> None:
         self.parameters = self.optimizer.parameters
         self.float_buffers = [b for b in self.model.buffers() if b.is_floating_point()]
-        self.counters = [b for b in self.model.buffers() if not b.is_floating_point()]
+        # Only what counts steps: other integer buffers are tables of the net (positions, indices).
+        self.counters = [b for n, b in self.model.named_buffers() if n.endswith("num_batches_tracked")]
         self.averaged = averaged(self.model)
         self.averages = averaged(self.average) if self.average is not None else []
 
