@@ -29,7 +29,7 @@ def command() -> click.Command:
 
 
 def _run(call: Call) -> int:
-    number = count(call.params, "count", default=36, most=400)
+    number = count(call.params, "count", default=40, most=400)
     resolved = settings_of(call)
     out = Path(call.params["to"] or "eyas-show.png")
     if not out.absolute().parent.is_dir():  # said now, not after the images were prepared

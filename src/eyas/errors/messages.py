@@ -332,13 +332,13 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "a class in {what} is not in train",
             "{name!r}",
             "{classes}",
-            "the nearest class of train is {near!r}: rename the folder or label, or add training images of {name!r}",
+            "rename the folder or label (nearest class of train: {near}), or add training images of {name!r}",
         ),
         Lines(
             "{what} 中的某个类别在 train 中不存在",
             "{name!r}",
             "{classes}",
-            "train 中最接近的类别是 {near!r}：请改名，或为 {name!r} 增加训练图片",
+            "请改名（train 中最接近的类别：{near}），或为 {name!r} 增加训练图片",
         ),
     ),
     "EY-D006": (
@@ -380,7 +380,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "这是 pickle 文件，加载它会执行其中的任意代码",
             "{path} 中的 {name}",
             "类别文件夹中的图片、.npz、IDX、CSV",
-            "请在可信环境中转换一次：python -c \"import pickle,numpy as n；d=pickle.load（open（'FILE'，'rb'），encoding='bytes'）；n.savez（'out.npz'，images=d[b'data'].reshape（-1,3,32,32）.transpose（0,2，3,1），labels=d[b'labels']）\"",
+            "请在可信环境中转换一次：python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
         ),
     ),
     "EY-D009": (
@@ -422,7 +422,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "--label-from 不是正则表达式",
             "{pattern}:{reason}",
             "含一个分组的正则表达式，或 parent",
-            "例如 cat_12.jpg：--label-from '^（.+）_[0-9]+'",
+            "例如 cat_12.jpg：--label-from '^(.+)_[0-9]+'",
         ),
     ),
     "EY-D012": (
@@ -436,7 +436,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "--label-from 需要恰好一个分组作为标签",
             "{pattern} 中有 {n} 个分组",
             "一对 （），其余写成 （？：）",
-            "例如 cat_12.jpg：--label-from '^（.+）_[0-9]+'",
+            "例如 cat_12.jpg：--label-from '^(.+)_[0-9]+'",
         ),
     ),
     "EY-D013": (
@@ -639,7 +639,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "无法读取该 .npz",
             "{path}:{reason}",
             "numpy.savez 写出的普通数组；绝不加载 pickle 对象",
-            "请用 numpy.savez（path，images=...，labels=...）重新保存",
+            "请用 numpy.savez(path, images=..., labels=...)重新保存",
         ),
     ),
     "EY-D041": (
@@ -867,7 +867,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "该数组的形状或类型不是图像",
             "{dtype},{shape}",
             "uint8，形状为 高 x 宽，或 高 x 宽 x 1 或 3；取值 0..255",
-            "请先转换，例如取值 0..1 时用 （image * 255）.round（）.astype（'uint8'）",
+            "请先转换，例如取值 0..1 时用 (image * 255).round().astype('uint8')",
         ),
     ),
     "EY-D103": (
@@ -1346,17 +1346,17 @@ PHRASES: dict[str, tuple[str, str]] = {
     "npz_size": ("the size of {name} does not fit its shape {shape}", "{name} 的大小与形状 {shape} 不符"),
     "npz_transpose": (
         "channels come last: {name} = {name}.transpose(0, 2, 3, 1)",
-        "通道应在最后：{name} = {name}.transpose（0，2，3，1）",
+        "通道应在最后：{name} = {name}.transpose(0, 2, 3, 1)",
     ),
     "npz_reshape": ("one image a row, with its height and width", "每行一张图片，并保留高与宽"),
     "npz_to_uint8": (
         "if the values are 0..1: {name} = ({name} * 255).round().astype('uint8')",
-        "若取值为 0..1：{name} = （{name} * 255）.round（）.astype（'uint8'）",
+        "若取值为 0..1：{name} = ({name} * 255).round().astype('uint8')",
     ),
     "npz_to_int": ("{name} = {name}.astype('int64')", "{name} = {name}.astype('int64')"),
     "npz_argmax": (
         "if each row marks one class: {name} = {name}.argmax(1)",
-        "若每行标记一个类别：{name} = {name}.argmax（1）",
+        "若每行标记一个类别：{name} = {name}.argmax(1)",
     ),
     "only_declared": ("only the {n} images declared as {what} were taken", "只取声明为 {what} 的 {n} 张图片"),
     "known_at": ("{name} from {path}", "{name} 取自 {path}"),
@@ -1487,7 +1487,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.train.layouts": (
         "layouts that are recognised\n"
         "  photos/CLASS/*.jpg                  a folder per class\n"
-        "  photos/train|val|test/CLASS/*.jpg   a folder per split （also 训练集，验证集，测试集）\n"
+        "  photos/train|val|test/CLASS/*.jpg   a folder per split (also 训练集, 验证集, 测试集)\n"
         "  labels.csv                          columns for path and label (TSV, JSONL too)\n"
         "  photos/cat_12.jpg                   labels in file names, with --label-from\n"
         "  *-images-idx3-ubyte[.gz]            IDX, as MNIST has it\n"
@@ -1510,7 +1510,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.predict.top": ("the N likeliest classes of each", "每张给出最可能的 N 个类别"),
     "cli.predict.jsonl": ("one JSON document per line and image, as they come", "逐张输出，每行一个 JSON 文档"),
     "cli.show.to": ("the picture to write (default: eyas-show.png)", "要写入的图片（默认 eyas-show.png）"),
-    "cli.show.count": ("how many images (default: 36)", "图片数量（默认 36）"),
+    "cli.show.count": ("how many images (default: 40)", "图片数量（默认 40）"),
     "cli.show.done": ("written: {path}", "已写入：{path}"),
     "cli.runs.root": ("the folder of the runs (default: runs)", "运行所在文件夹（默认 runs）"),
     "cli.runs.none": ("no runs in {root}", "{root} 中没有运行"),
@@ -1578,6 +1578,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.doctor.ready": ("ready to train", "可以开始训练"),
     "cli.doctor.not_ready": ("not ready to train: see the lines above", "尚不能训练：请看上面各行"),
     # the console while it runs
+    "console.raw": ("not averaged", "未平均"),
     "console.epoch": ("epoch", "轮次"),
     "console.train_loss": ("train loss", "训练损失"),
     "console.val_loss": ("val loss", "验证损失"),

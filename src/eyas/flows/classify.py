@@ -48,6 +48,8 @@ def train(
     """
     clock = Clock()
     settings = resolved.settings
+    if settings.device == "cuda" and not torch.cuda.is_available():  # said before any work
+        raise MissingError("EY-M030", device="cuda", allowed="cpu")
     machine = look()
     request = request_of(data, settings)
     spec = catalog.find(settings.model or catalog.DEFAULT)
@@ -128,8 +130,6 @@ def _job(recipe: Recipe, prepared: Prepared, spec: catalog.Spec) -> Job:
 
 
 def _wishes(settings: Settings) -> Wishes:
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise MissingError("EY-M030", device="cuda", allowed="cpu")
     return Wishes(settings.device, settings.precision, settings.threads, settings.workers, settings.parts)
 
 

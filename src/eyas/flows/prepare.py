@@ -11,21 +11,25 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyas.artifact.decode import DECODER, RAW_DECODER
+from eyas.artifact.decode import DECODER, RAW_DECODER, DecodeError, inspect
 from eyas.artifact.preprocess import Fit, Preprocess, plan_preprocess
 from eyas.data import pack as packs
 from eyas.data import source, split
+from eyas.data.order import Shuffled
 from eyas.data.pack import Pack
-from eyas.data.samples import ArraySource, Samples, Split
+from eyas.data.samples import ArraySource, FileSource, Samples, Split
+from eyas.data.stream import Stream
 from eyas.errors import DataError, UsageError
-from eyas.machine import Machine, cache_dir
+from eyas.machine import Machine, cache_dir, look
+from eyas.training.recipe import Recipe
+from eyas.training.run import Run
 
 PACK_MARGIN = 1.3
 """Short side of packed photos over the training side, so that random resized crops stay sharp."""
@@ -176,6 +180,37 @@ def prepare(
     return Prepared(samples, hashes, preprocess, train, scored, bad, report, clock.seconds)
 
 
+def prepare_again(run: Run, *, progress: Progress = quiet) -> Prepared:
+    """The images of a run, found and split as they were for it (its `splits.csv` is the memory)."""
+    document: dict[str, Any] = run.document
+    pre = Preprocess.from_dict(document["preprocess"])
+    machine = look()
+    return prepare(
+        replace(Request(**document["request"]), splits=run.path / "splits.csv"),
+        machine,
+        workers=machine.cores,
+        declared_size=(pre.height, pre.width, pre.channels),
+        preprocess=pre,
+        progress=progress,
+    )
+
+
+def training_stream(prepared: Prepared, recipe: Recipe) -> Stream:
+    """The endless augmented training data of a recipe."""
+    rows = prepared.rows(Split.TRAIN)
+    return Stream(
+        pack=prepared.train,
+        rows=rows,
+        labels=prepared.samples.labels,
+        order=Shuffled(len(rows), recipe.seed),
+        augment=recipe.augment,
+        seed=recipe.seed,
+        height=prepared.preprocess.height,
+        width=prepared.preprocess.width,
+        weights=prepared.samples.weights,
+    )
+
+
 class Clock:
     """Seconds by stage; `lap` adds the time since the last call."""
 
@@ -206,7 +241,7 @@ def _preprocess(
     if channels not in (1, 3):
         raise UsageError("EY-U123", got=f"--channels {channels}", channels="1 or 3")
     if min(shapes.shape) == 0:
-        raise DataError("EY-D201", got="-", count=len(samples))
+        raise DataError("EY-D201", got=_first_unreadable(samples), count=len(samples))
     size = request.size
     median = int(np.median(shapes.min(axis=1)))
     keeps = bool((shapes == shapes[0]).all()) and smallest <= median <= most
@@ -214,6 +249,19 @@ def _preprocess(
         size = max(smallest, min(most, median // 32 * 32))
     decoder = RAW_DECODER if isinstance(samples.source, ArraySource) else DECODER
     return plan_preprocess(shapes, channels, size=size, declared=declared[:2] if declared else None, decoder=decoder)
+
+
+def _first_unreadable(samples: Samples) -> str:
+    """Name, code and detail of the first file, when none could be read."""
+    source = samples.source
+    try:
+        assert isinstance(source, FileSource)
+        inspect(source.read(0))
+    except DecodeError as error:
+        return f"{source.name(0)} ({error.code} {error.detail})"
+    except OSError as error:
+        return f"{source.name(0)} (E08 {error.strerror})"
+    return source.name(0)
 
 
 def _fit(preprocess: Preprocess) -> Fit:

@@ -31,7 +31,7 @@ class Found:
 
 def recipe_for(settings: Settings, model: str, found: Found) -> Recipe:
     """The frozen recipe for a net on such data."""
-    base = _fashion() if model == "fashion-cnn" else _small(model, found)
+    base = _fashion(found) if model == "fashion-cnn" else _small(model, found)
     s = settings
     epochs = s.epochs if s.epochs is not None else (None if s.time is not None else base.epochs)
     size = s.batch_size or base.batch_size
@@ -67,21 +67,29 @@ def recipe_for(settings: Settings, model: str, found: Found) -> Recipe:
     )
 
 
-def _fashion() -> Recipe:
+def _power_of_two(wanted: float, *, least: int, most: int) -> int:
+    """The largest power of two that is at most `wanted`, between `least` and `most`."""
+    size = most
+    while size > least and size > wanted:
+        size //= 2
+    return size
+
+
+def _fashion(found: Found) -> Recipe:
+    # On val (12 epochs, 54,000 images) 512 at 0.1 equals 128 at 0.05 and is a fifth faster; 0.2 and 0.4 are worse.
+    size = _power_of_two(found.train / 64, least=32, most=512)
     return Recipe(
         model="fashion-cnn",
         epochs=50,
-        batch_size=128,
-        optimizer=OptimizerChoice(lr=0.05, momentum=0.9, weight_decay=5e-4),
+        batch_size=size,
+        optimizer=OptimizerChoice(lr=0.05 * (size / 128) ** 0.5, momentum=0.9, weight_decay=5e-4),
         schedule=ScheduleChoice("1cycle"),
     )
 
 
 def _small(model: str, found: Found) -> Recipe:
     """After the CIFAR-10 speed runs; smaller batches and more epochs where images are few."""
-    size = 512
-    while size > 32 and size * 20 > found.train:
-        size //= 2
+    size = _power_of_two(found.train / 20, least=32, most=512)
     epochs = min(60, max(10, round(200_000 / max(1, found.train))))
     photos = found.channels == 3
     augment = Augment(

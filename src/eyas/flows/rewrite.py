@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eyas.artifact.preprocess import Preprocess
 from eyas.errors import DataError
 from eyas.errors.messages import say
 from eyas.flows.classifier import RUNS
 from eyas.flows.finish import thumbnails
-from eyas.flows.prepare import Progress, Request, prepare, quiet
-from eyas.machine import look
+from eyas.flows.prepare import Progress, prepare_again, quiet
 from eyas.observe import report
 from eyas.training.run import Run, find
 
@@ -33,20 +31,10 @@ def rewrite(target: str, *, root: Path = RUNS, progress: Progress = quiet) -> tu
 def _pictures(run: Run, progress: Progress) -> tuple[Callable[[int], NDArray[np.uint8]] | None, str]:
     """A function from a row to its image, or None and the reason."""
     document: dict[str, Any] = run.document
-    pre = Preprocess.from_dict(document["preprocess"])
-    told: dict[str, Any] = {**document["request"], "splits": run.path / "splits.csv"}
-    request = Request(**told)
     try:
-        prepared = prepare(
-            request,
-            look(),
-            workers=look().cores,
-            declared_size=(pre.height, pre.width, pre.channels),
-            preprocess=pre,
-            progress=progress,
-        )
+        prepared = prepare_again(run, progress=progress)
     except DataError as error:
         return None, say("report_no_images", reason=error.text().splitlines()[0])
     if prepared.identity() != document["intent"]["data"]:
-        return None, say("report_other_images", data=request.data)
+        return None, say("report_other_images", data=document["request"]["data"])
     return thumbnails(prepared), ""

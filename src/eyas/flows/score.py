@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from eyas.engines.engine import softmax
 from eyas.errors import DataError
 from eyas.evaluation import metrics
 from eyas.flows.classifier import RUNS, Classifier, load
-from eyas.flows.prepare import Progress, Request, prepare, quiet
+from eyas.flows.prepare import Progress, prepare_again, quiet
 from eyas.flows.scoring import logits_of
 from eyas.machine import cache_dir, look
 
@@ -64,18 +63,10 @@ def _own(classifier: Classifier, split: str | None, progress: Progress) -> dict[
     has = document["data"]["splits"]
     name = split or ("test" if "test" in has else "val")
     if name not in has:
-        raise DataError("EY-D202", split=name, path=classifier.run.path, allowed=", ".join(has))
-    told: dict[str, Any] = document["request"]
-    request = replace(Request(**told), splits=classifier.run.path / "splits.csv")
-    pre = classifier.preprocess
-    prepared = prepare(
-        request,
-        look(),
-        workers=look().cores,
-        declared_size=(pre.height, pre.width, pre.channels),
-        preprocess=pre,
-        progress=progress,
-    )
+        raise DataError(
+            "EY-D202", split=name, path=classifier.run.path, allowed=", ".join(s for s in has if s != "train") or "-"
+        )
+    prepared = prepare_again(classifier.run, progress=progress)
     wanted = Split[name.upper()]
     rows = prepared.rows(wanted)
     probabilities = softmax(logits_of(classifier.engine, prepared, wanted))

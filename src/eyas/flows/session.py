@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from eyas.data.order import Shuffled
 from eyas.data.samples import Split
 from eyas.data.stream import Stream
 from eyas.engines.eager import Eager
@@ -18,7 +17,7 @@ from eyas.errors.messages import say
 from eyas.flows.books import Books
 from eyas.flows.numerics import numerics_of
 from eyas.flows.opening import load_newest, promise
-from eyas.flows.prepare import Prepared
+from eyas.flows.prepare import Prepared, training_stream
 from eyas.flows.scoring import logits_of, mean_loss
 from eyas.hardware.plan import Plan
 from eyas.hardware.replicas import One
@@ -98,22 +97,6 @@ class Session:
         model.to(self.device)
         return State(model, Optimizer(self.recipe.optimizer, model), twin(model) if self.recipe.ema > 0 else None)
 
-    def stream(self) -> Stream:
-        """The endless augmented training data."""
-        prepared, recipe = self.prepared, self.recipe
-        rows = prepared.rows(Split.TRAIN)
-        return Stream(
-            pack=prepared.train,
-            rows=rows,
-            labels=prepared.samples.labels,
-            order=Shuffled(len(rows), recipe.seed),
-            augment=recipe.augment,
-            seed=recipe.seed,
-            height=prepared.preprocess.height,
-            width=prepared.preprocess.width,
-            weights=prepared.samples.weights,
-        )
-
     def engine(self, model: torch.nn.Module | None = None, *, autocast: torch.dtype | None = None) -> Eager:
         """An engine for `model`, or for a new net whose weights are still to be loaded."""
         if model is None:
@@ -126,7 +109,7 @@ class Session:
         """Train from the newest checkpoint, or from the beginning, to the end of the run or until asked to leave."""
         run, recipe = self.run, self.recipe
         checkpoint.sweep(run.checkpoints)
-        stream = self.stream()
+        stream = training_stream(self.prepared, recipe)
         state = self.new_state(stream)
         numerics = numerics_of(self.plan)
         events, metrics = EventLog(run.path / "events.jsonl"), MetricsTable(run.path / "metrics.csv")

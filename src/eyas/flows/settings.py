@@ -172,7 +172,7 @@ class Settings:
     # how, here
     threads: int | None = option(None, "compute threads", "计算线程数", group="machine", metavar="N")
     workers: int | None = option(None, "packing processes", "打包进程数", group="machine", metavar="N")
-    device: str | None = option(None, "cpu or cuda", "cpu 或 cuda", group="machine", metavar="NAME")
+    device: str | None = option(None, "cpu or cuda", "cpu 或 cuda", group="machine", choices=("cpu", "cuda"))
     precision: str | None = option(None, "fp32 or bf16", "fp32 或 bf16", group="machine", choices=("fp32", "bf16"))
     parts: int | None = option(
         None,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyas.data.order import Shuffled
 from eyas.data.samples import Split
-from eyas.data.stream import Stream
 from eyas.evaluation.figures import drawable, legend, sample_grid
 from eyas.evaluation.predictions import replace_file
-from eyas.flows.prepare import Progress, prepare, quiet
+from eyas.flows.prepare import Progress, prepare, quiet, training_stream
 from eyas.flows.recipes import Found, recipe_for
 from eyas.flows.request import request_of
 from eyas.flows.settings import Settings
@@ -44,17 +42,7 @@ def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress:
         train=len(rows), channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width)
     )
     recipe = recipe_for(settings, spec.name, found)
-    stream = Stream(
-        pack=prepared.train,
-        rows=rows,
-        labels=prepared.samples.labels,
-        order=Shuffled(len(rows), recipe.seed),
-        augment=recipe.augment,
-        seed=recipe.seed,
-        height=pre.height,
-        width=pre.width,
-    )
-    batch = stream.batch(0, count)
+    batch = training_stream(prepared, recipe).batch(0, count)
     classes = prepared.samples.classes
     names = drawable(classes)  # numbers where no font here has the characters
     replace_file(out, sample_grid(list(batch.images), [names[label] for label in batch.labels]))

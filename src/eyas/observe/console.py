@@ -229,13 +229,14 @@ def table_row(values: Mapping[str, str], *, width: int, lang: str) -> str:
 
 def epoch_of(at: Progress) -> str:
     """`3/50`, or `2.5/50` between two ends of an epoch."""
-    total = at.steps * at.batch_size / at.epoch_size
-    return f"{_short(at.epoch)}/{_short(total)}"
+    return f"{_epochs(at.position, at)}/{_epochs(at.steps * at.batch_size, at)}"
 
 
-def _short(epochs: float) -> str:
-    # The last step of an epoch may reach a little into the next one: 3.004 is 3.
-    return f"{math.floor(epochs * 10 + 1e-6) / 10:.1f}".removesuffix(".0")
+def _epochs(position: int, at: Progress) -> str:
+    whole, beyond = divmod(position, at.epoch_size)
+    if beyond < at.batch_size and whole:  # the last step of an epoch reaches a little into the next one
+        return str(whole)
+    return f"{math.floor(position / at.epoch_size * 10 + 1e-6) / 10:.1f}".removesuffix(".0")
 
 
 def score_of(correct: int, n: int, *, best: bool = False) -> str:
@@ -314,6 +315,7 @@ class Reporter:
         self._live: Live | None = None
         self._pace: Pace | None = None
         self._headed = False
+        self._scored_step = -1
         self._skipped = 0
         self._losses = Losses()
         self._ended: Stepped | None = None  # the last step of an epoch, until we know whether it is scored
@@ -457,6 +459,9 @@ class Reporter:
             header = {key: self._say(key) for key, *_ in _TABLE}
             self._line(table_row(header, width=width, lang=self._lang), style="dim")
         values = epoch_values(at, score, train_loss, self._pace, best=best)
+        if score is not None and score.step == self._scored_step:  # at the very end both weights are scored
+            values |= {"console.epoch": self._say("console.raw"), "console.train_loss": ""}
+        self._scored_step = score.step if score is not None else -1
         self._line(table_row(values, width=width, lang=self._lang), style="green" if best else "")
         if self._skipped > 1:
             self.warn("console.skipped", n=self._skipped)
