@@ -79,7 +79,7 @@ def test_a_class_that_only_val_has_is_named_with_its_nearest(tmp_path):
     put(tmp_path, "train/cat/1.png", "train/dog/1.png", "val/Cat/1.png")
     text = refused("EY-D005", tmp_path)
     assert "'Cat'" in text
-    assert "nearest class of train is 'cat'" in text
+    assert "nearest class of train: cat" in text
 
 
 def test_an_empty_class_folder_is_no_class_and_is_noted(tmp_path):
@@ -291,7 +291,7 @@ def test_val_and_test_elsewhere_share_one_root(tmp_path):
 def test_val_with_a_strange_class_or_beside_a_declared_one_is_refused(tmp_path):
     put(tmp_path, "d/train/cat/1.png", "d/train/dog/1.png", "d/val/cat/1.png", "v/cats/1.png", "w/cat/1.png")
     refused("EY-D061", tmp_path / "d", val=str(tmp_path / "w"))
-    assert "'cat'" in refused("EY-D005", tmp_path / "d", test=str(tmp_path / "v"))
+    assert "train: cat)" in refused("EY-D005", tmp_path / "d", test=str(tmp_path / "v"))
     refused("EY-D002", tmp_path / "d", test=str(tmp_path / "vv"))
     refused("EY-D060", tmp_path / "d", val="1.5")
 

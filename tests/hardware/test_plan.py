@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from eyas.hardware.plan import YOU_SAID_SO, Job, Wishes, changes, decide, from_list
+from eyas.errors.messages import say
+from eyas.hardware.plan import Job, Wishes, changes, decide, from_list
 from eyas.machine import look
 
 HERE = look()
@@ -28,9 +29,9 @@ def test_every_choice_has_a_reason():
 def test_what_the_user_says_wins_and_is_named_so():
     plan = decide(machine("amx_bf16"), JOB, Wishes(precision="fp32", threads=1, parts=3))
     told = {c.name: (c.value, c.reason) for c in plan.choices}
-    assert told["precision"] == ("fp32", YOU_SAID_SO)
-    assert told["threads"] == (1, YOU_SAID_SO)
-    assert told["parts"] == (3, YOU_SAID_SO)
+    assert told["precision"] == ("fp32", say("plan.you_said_so"))
+    assert told["threads"] == (1, say("plan.you_said_so"))
+    assert told["parts"] == (3, say("plan.you_said_so"))
 
 
 def test_images_that_are_resampled_are_made_ahead():

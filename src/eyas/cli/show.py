@@ -14,6 +14,11 @@ from eyas.cli.train import settings_of
 from eyas.errors import StorageError
 from eyas.errors.messages import say
 
+#: settings that mean nothing to a picture of the training images
+OF_A_RUN = ("out", "fresh", "extend", "save_every", "eval_every", "epochs", "time", "until", "patience", "lr", "parts",
+            "optimizer", "momentum", "nesterov", "weight_decay", "schedule", "warmup", "smoothing", "clip_norm", "ema",
+            "device", "precision", "threads", "batch_size")  # fmt: skip
+
 
 def command() -> click.Command:
     """The verb."""
@@ -21,7 +26,7 @@ def command() -> click.Command:
         argument("data", help="cli.train.data"),
         option("--to", metavar="FILE.png", help="cli.show.to"),
         option("--count", metavar="N", help="cli.show.count"),
-        *setting_options(),
+        *(p for p in setting_options() if p.name not in OF_A_RUN),
         option("--config", metavar="FILE", help="cli.option.config"),
     ]
     examples = ("eyas show photos/", "eyas show photos/ --rotate 15 --flip --to grid.png")

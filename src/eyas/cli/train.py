@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -12,6 +16,7 @@ import click
 from eyas.cli.command import Call, Verb, argument, option, setting_options
 from eyas.cli.needs import need_torch
 from eyas.cli.output import Out
+from eyas.errors import Preempted
 from eyas.errors.messages import say
 from eyas.flows.config import Resolved, resolve
 
@@ -46,6 +51,8 @@ def settings_of(call: Call) -> Resolved:
 
 def train(data: str, resolved: Resolved, out: Out) -> dict[str, Any]:
     """Train and return the document of `--json`."""
+    # Until the loop takes over: what is packed is kept, and the same command goes on.
+    signal.signal(signal.SIGTERM, _preempted)
     need_torch()
     from eyas.flows import classify
 
@@ -59,6 +66,10 @@ def train(data: str, resolved: Resolved, out: Out) -> dict[str, Any]:
         "chosen": run.document["chosen"],
         **{key: result[key] for key in keys},
     }
+
+
+def _preempted(_number: int, _frame: FrameType | None) -> None:
+    raise Preempted("EY-P011", command=shlex.join(["eyas", *sys.argv[1:]]))
 
 
 def percent(score: Mapping[str, Any]) -> str:

@@ -39,6 +39,11 @@ class EyasError(Exception):
         """The message as shown to a person: a first line and up to three more (got, allowed, try)."""
         return render(self.code, self.values, lang or language())
 
+    def brief(self) -> str:
+        """What is wrong and what was got, on one line: for a message inside another."""
+        lines = self.text().split("\n")
+        return ": ".join(line.split("  ", 2)[-1].strip() for line in lines[:2])
+
     def to_dict(self) -> dict[str, object]:
         """`{code, message, exit_code}` for `--json`; always English, so that search engines work."""
         return {"code": self.code, "message": self.text("en"), "exit_code": self.exit_code}

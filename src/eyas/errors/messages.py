@@ -199,19 +199,42 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "此目录非空，且不是运行目录", "{path}", "新目录、空目录或已有的运行目录", "请换一个 --out；目录内容未被改动"
         ),
     ),
+    "EY-U104": (
+        Lines(
+            "this folder holds a finished run of another length",
+            "{path}: {differences}",
+            "the same command (it prints the result)",
+            "add --extend to train it for more epochs, or choose another --out",
+        ),
+        Lines(
+            "此目录中是另一长度的已完成运行",
+            "{path}：{differences}",
+            "相同的命令（会打印结果）",
+            "加上 --extend 可继续训练更多轮，或换一个 --out",
+        ),
+    ),
     "EY-U103": (
         Lines(
             "--extend needs a finished run and more epochs than it had",
             "{got}",
             "--out RUN --extend --epochs N with N above {done}",
-            "add --epochs",
+            "say --epochs N with N above {done}",
         ),
         Lines(
             "--extend 需要一个已完成的运行和更多的轮数",
             "{got}",
             "--out RUN --extend --epochs N，N 大于 {done}",
-            "请加上 --epochs",
+            "请使用 --epochs N，N 大于 {done}",
         ),
+    ),
+    "EY-U105": (
+        Lines(
+            "--extend needs a finished run",
+            "{path} holds none",
+            "--out RUN of a finished run",
+            "leave --extend out to start one there",
+        ),
+        Lines("--extend 需要一个已完成的运行", "{path} 中没有", "--out 指向已完成的运行", "去掉 --extend 即可在此新建"),
     ),
     "EY-U110": (
         Lines(
@@ -1164,6 +1187,20 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines("无法写入运行目录", "{path}:{reason}", "可写且有剩余空间的目录", "请换一个 --out"),
     ),
+    "EY-S205": (
+        Lines(
+            "the trained weights could not be written",
+            "no checkpoint in {path}: the disk refused every one",
+            "",
+            "free space or mend the disk, then run the same command",
+        ),
+        Lines(
+            "训练好的权重无法写入",
+            "{path} 中没有检查点：磁盘拒绝了每一次写入",
+            "",
+            "请清理空间或修复磁盘，然后重新执行相同命令",
+        ),
+    ),
     "EY-S204": (
         Lines(
             "no checkpoint of this run is whole",
@@ -1211,6 +1248,10 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines("stopped by Ctrl-C", "{command}", "", "run it again: what was finished is not done twice"),
         Lines("已被 Ctrl-C 中断", "{command}", "", "再次运行即可：已完成的部分不会重做"),
     ),
+    "EY-P011": (
+        Lines("stopped by a signal from outside", "{command}", "", "run it again: what was finished is not done twice"),
+        Lines("已被外部信号停止", "{command}", "", "再次运行即可：已完成的部分不会重做"),
+    ),
     # ---- I: internal ----------------------------------------------------------------------------------------------
     "EY-I001": (
         Lines("eyas itself failed; this is a bug", "{detail}", "", "please report it with the traceback in {path}"),
@@ -1232,6 +1273,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "layout_known": ("built-in set {name}", "内置数据集 {name}"),
     "layout_joined": ("{base}; {what}: {more}", "{base};{what}:{more}"),
     "note_of": ("{what}: {note}", "{what}:{note}"),
+    "left_out_run": (
+        "{n} folders with runs of eyas are left out ({examples})",
+        "忽略 {n} 个 eyas 运行目录（{examples}）",
+    ),
     "left_out_hidden": (
         "{n} hidden files or folders left out ({examples})",
         "忽略隐藏文件或文件夹 {n} 个（{examples}）",
@@ -1394,6 +1439,35 @@ PHRASES: dict[str, tuple[str, str]] = {
     "splits_short": ("too few cells", "单元格不足"),
     "splits_unknown": ("split {got}, not one of {allowed}", "划分 {got} 不在 {allowed} 中"),
     "splits_hash": ("{got} is not a hash", "{got} 不是哈希值"),
+    "plan.you_said_so": ("you said so", "由您指定"),
+    "plan.cuda": ("torch sees a CUDA device", "torch 检测到 CUDA 设备"),
+    "plan.cpu": ("torch sees no accelerator", "torch 未检测到加速器"),
+    "plan.contiguous": ("this net's own kernels keep the batch innermost", "此网络自带的算子以批为最内层维度"),
+    "plan.channels_last": (
+        "images arrive as N,H,W,C: no copy, and the kernels prefer it",
+        "图片按 N,H,W,C 排列：无需复制，算子也更快",
+    ),
+    "plan.own_kernels": (
+        "this net's own kernels are fp32, and faster than bf16 modules",
+        "此网络自带 fp32 算子，比 bf16 模块更快",
+    ),
+    "plan.tensor_cores": ("tensor cores; weights and statistics stay fp32", "使用张量核心；权重与统计量保持 fp32"),
+    "plan.bf16": ("{what} on this CPU; weights and statistics stay fp32", "此 CPU 支持 {what}；权重与统计量保持 fp32"),
+    "plan.no_bf16": (
+        "this CPU has no bf16 arithmetic: emulating it is slower than fp32",
+        "此 CPU 没有 bf16 运算：模拟比 fp32 更慢",
+    ),
+    "plan.threads": ("{n} cores are free to us (affinity and cgroup)", "可用 {n} 个核心（亲和性与 cgroup）"),
+    "plan.parts": ("memory allows the whole batch at once", "内存足以一次处理整批"),
+    "plan.workers": ("one packing process per free core", "每个可用核心一个打包进程"),
+    "plan.ahead": (
+        "images are resampled one by one: a thread makes the next batch meanwhile",
+        "图片逐张重采样：由线程提前准备下一批",
+    ),
+    "plan.inline": (
+        "making a batch of small images costs less than handing it to a thread",
+        "小图片直接组批比交给线程更省时",
+    ),
     "run.data": ("{layout}: {n} images, {classes} classes; {how}", "{layout}：{n} 张图片，{classes} 个类别；{how}"),
     "run.aside": (
         "{count} unreadable images are set aside ({codes}), the first: {first}; all are in the report",
@@ -1403,6 +1477,11 @@ PHRASES: dict[str, tuple[str, str]] = {
         "      test was scored {looks} times over this run's life: the number is a little optimistic",
         "      此运行的测试集已评分 {looks} 次：该数字略偏乐观",
     ),
+    "run.differs": (
+        "{path} is unfinished but differs ({difference}): a new run is started",
+        "{path} 未完成但有差异（{difference}）：新建运行",
+    ),
+    "run.other_images": ("the images are not the same", "图片不同"),
     "run.resumed.bitwise": (
         "resumed at step {step} (epoch {epoch}); promise: bitwise, as if it had not been interrupted",
         "从第 {step} 步（第 {epoch} 轮）继续；承诺：逐位一致，如同未曾中断",

@@ -28,9 +28,16 @@ from eyas.hardware.plan import Job, Plan, Wishes, decide, from_list
 from eyas.machine import Machine, look
 from eyas.models import catalog
 from eyas.observe.console import Reporter
-from eyas.training.events import Stopped
+from eyas.training.progress import Progress
 from eyas.training.recipe import Recipe
 from eyas.training.run import Run, lock, now
+from eyas.training.signals import leave_at_once
+
+LEFT: dict[str, tuple[str, type[EyasError], str]] = {
+    "sigint": ("interrupted", Interrupted, "EY-P001"),
+    "sigterm": ("preempted", Preempted, "EY-P002"),
+}
+"""Signal -> status of the run, and the error that ends the process."""
 
 
 def train(
@@ -100,11 +107,15 @@ def train(
         session.begin(seconds)
         try:
             stopped = session.train(save_every_s=settings.save_every)
+            if stopped.reason in LEFT:
+                raise _left(run, stopped.at, stopped.reason)
+            with leave_at_once(lambda reason: _left(run, stopped.at, reason)):
+                finish(run, recipe, prepared, session, stopped.at)
+        except (Interrupted, Preempted):
+            raise
         except EyasError as error:
             run.write(status="diverged" if error.code == "EY-T001" else "failed", error=error.to_dict())
             raise
-        _leave_if_asked(run, stopped)
-        finish(run, recipe, prepared, session, stopped.at)
     return run
 
 
@@ -167,11 +178,8 @@ def _resumed_plan(run: Run, plan: Plan, settings: Settings) -> Plan:
     return Plan(tuple(kept.get(c.name, c) for c in plan.choices))
 
 
-def _leave_if_asked(run: Run, stopped: Stopped) -> None:
-    at = stopped.at
-    if stopped.reason == "sigint":
-        run.write(status="interrupted")
-        raise Interrupted("EY-P001", step=at.step, steps=at.steps, path=run.path)
-    if stopped.reason == "sigterm":
-        run.write(status="preempted")
-        raise Preempted("EY-P002", step=at.step, steps=at.steps, path=run.path)
+def _left(run: Run, at: Progress, reason: str) -> EyasError:
+    """The error that says a run was left, with its work kept; written into the run."""
+    status, kind, code = LEFT[reason]
+    run.write(status=status)
+    return kind(code, step=at.step, steps=at.steps, path=run.path)

@@ -59,9 +59,14 @@ class Range:
 
     def text(self, name: str) -> str:
         """Like `0 < lr ≤ 100`: the same in every language."""
-        low = f"{self.low:g} {'<' if self.low_open else '≤'} "
-        high = "" if math.isinf(self.high) else f" {'<' if self.high_open else '≤'} {self.high:g}"
+        low = f"{_plain(self.low)} {'<' if self.low_open else '≤'} "
+        high = "" if math.isinf(self.high) else f" {'<' if self.high_open else '≤'} {_plain(self.high)}"
         return f"{low}{name}{high}"
+
+
+def _plain(number: float) -> str:
+    """A bound as people write it, not in powers of ten."""
+    return f"{int(number)}" if number == int(number) else f"{number:g}"
 
 
 _SHARE = Range(0, 1)

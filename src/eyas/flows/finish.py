@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eyas.data.samples import Split
 from eyas.engines.engine import softmax
+from eyas.errors import StorageError
 from eyas.evaluation import figures, predictions
 from eyas.evaluation.predictions import Predictions
 from eyas.flows.prepare import Prepared
@@ -59,10 +60,13 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
         predictions.write(run.path, split.name.lower(), predictions=made)
         found_on.append(made)
         scores[split.name.lower()] = made.summary().to_dict(samples.classes)
-    looks = int((run.document.get("result") or {}).get("test_looks", 0)) + ("test" in scores)
+    before = run.document.get("result") or {}
+    # Scoring the same weights once more, after a kill, tells nothing new: it is not another look.
+    again = before.get("steps") == at.step
+    looks = int(before.get("test_looks", 0)) + ("test" in scores and not again)
     session.books.add("evaluate", time.monotonic() - begun)
     result = {
-        "epochs": round(at.epoch, 4),
+        "epochs": epochs_of(at),
         "steps": at.step,
         "seconds": session.elapsed(),
         **session.books.rates(),
@@ -88,6 +92,12 @@ def _plots(run: Run, made: Predictions) -> None:
         predictions.replace_file(run.path / "plots" / name, data)
 
 
+def epochs_of(at: Progress) -> float:
+    """Epochs done; the last step may reach a little into the next one, which does not count."""
+    whole, beyond = divmod(at.position, at.epoch_size)
+    return float(whole) if beyond < at.batch_size and whole else round(at.epoch, 2)
+
+
 def choose(at: Progress, *, averaged: bool) -> tuple[int, str]:
     """The step and which weights of it: the best on val (ties by loss, then the later); without val the last."""
     found = best(at.scores)
@@ -109,7 +119,8 @@ def _checkpoint(run: Run, step: int, at: Progress) -> Loaded:
     except ValueError:
         run.log(f"the checkpoint of the best step {step} is not there; the newest is taken")
         newest = checkpoint.newest(run.checkpoints).newest
-        assert newest is not None
+        if newest is None:  # the disk refused every save of the run
+            raise StorageError("EY-S205", path=run.checkpoints) from None
         return newest
 
 

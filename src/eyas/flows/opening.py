@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eyas.errors import StorageError, UsageError
+from eyas.errors.messages import say
 from eyas.training import checkpoint
 from eyas.training.checkpoint import Loaded
 from eyas.training.run import UNFINISHED, Run, create, differences, list_runs, read
@@ -51,9 +52,8 @@ def open_run(
             changed = differences(run.document["intent"], intent)
             if not changed:
                 return Opened(run, resumed=True)
-            if len(changed) == 1:
-                notes.append(f"{run.path} is unfinished and differs: {changed[0]}")
-                break
+            if len(changed) == 1 and not notes:
+                notes.append(say("run.differs", path=run.path, difference=_shown(changed)))
     return Opened(create(None, root, name, document), notes=tuple(notes))
 
 
@@ -65,25 +65,36 @@ def _at(
         if out.exists() and (not out.is_dir() or any(p.name != ".lock" for p in out.iterdir())):
             raise UsageError("EY-U102", path=out)
         if extend:
-            raise UsageError("EY-U103", got=f"{out}: -", done="-")
+            raise UsageError("EY-U105", path=out)
         return Opened(create(out, root, name, document))
     before = run.document["intent"]
     if extend:
         _check_longer(run, before, intent)
         return Opened(run, resumed=True)
     changed = differences(before, intent)
+    if changed and run.status == "done" and not _besides_length(changed):
+        raise UsageError("EY-U104", path=out, differences=_shown(changed))
     if changed:
-        raise UsageError("EY-U101", path=out, differences="; ".join(changed[:3]))
+        raise UsageError("EY-U101", path=out, differences=_shown(changed))
     return Opened(run, finished=run.status == "done", resumed=True)
 
 
 def _check_longer(run: Run, before: Mapping[str, Any], intent: Mapping[str, Any]) -> None:
-    changed = [d for d in differences(before, intent) if d.split()[0].removeprefix("recipe.") not in LENGTH]
+    changed = _besides_length(differences(before, intent))
     if changed:
-        raise UsageError("EY-U101", path=run.path, differences="; ".join(changed[:3]))
+        raise UsageError("EY-U101", path=run.path, differences=_shown(changed))
     done, wanted = before["recipe"]["epochs"], intent["recipe"]["epochs"]
     if run.status != "done" or done is None or wanted is None or wanted <= done:
         raise UsageError("EY-U103", got=f"{run.path}: {run.status}, epochs {done}; --epochs {wanted}", done=done)
+
+
+def _besides_length(changed: list[str]) -> list[str]:
+    return [d for d in changed if d.split()[0].removeprefix("recipe.") not in LENGTH]
+
+
+def _shown(changed: list[str]) -> str:
+    """The first differences, with words for what would be two hashes."""
+    return "; ".join(say("run.other_images") if d.startswith("data ") else d for d in changed[:3])
 
 
 def load_newest(run: Run) -> tuple[Loaded | None, tuple[tuple[str, str], ...]]:

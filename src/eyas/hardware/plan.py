@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from eyas.errors.messages import say
 from eyas.machine import Machine
 
 Value = str | int | float | bool
-
-YOU_SAID_SO = "you said so"
 
 
 @dataclass(frozen=True)
@@ -92,48 +91,48 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
             _wish("precision", wishes.precision) or _precision(machine, job, on_cpu=on_cpu),
             _memory_format(job, on_cpu=on_cpu),
             threads,
-            _wish("parts", wishes.parts) or Choice("parts", 1, "memory allows the whole batch at once"),
-            _wish("workers", wishes.workers) or Choice("workers", machine.cores, "one packing process per free core"),
+            _wish("parts", wishes.parts) or Choice("parts", 1, say("plan.parts")),
+            _wish("workers", wishes.workers) or Choice("workers", machine.cores, say("plan.workers")),
             _feeding(job),
         )
     )
 
 
 def _wish(name: str, value: Value | None) -> Choice | None:
-    return None if value is None else Choice(name, value, YOU_SAID_SO)
+    return None if value is None else Choice(name, value, say("plan.you_said_so"))
 
 
 def _device(job: Job) -> Choice:
     if job.cuda:
-        return Choice("device", "cuda", "torch sees a CUDA device")
-    return Choice("device", "cpu", "torch sees no accelerator")
+        return Choice("device", "cuda", say("plan.cuda"))
+    return Choice("device", "cpu", say("plan.cpu"))
 
 
 def _memory_format(job: Job, *, on_cpu: bool) -> Choice:
     if job.own_kernels and on_cpu:
-        return Choice("memory_format", "contiguous", "this net's own kernels keep the batch innermost")
-    return Choice("memory_format", "channels_last", "images arrive as N,H,W,C: no copy, and the kernels prefer it")
+        return Choice("memory_format", "contiguous", say("plan.contiguous"))
+    return Choice("memory_format", "channels_last", say("plan.channels_last"))
 
 
 def _precision(machine: Machine, job: Job, *, on_cpu: bool) -> Choice:
     if job.own_kernels and on_cpu:
-        return Choice("precision", "fp32", "this net's own kernels are fp32, and faster than bf16 modules")
+        return Choice("precision", "fp32", say("plan.own_kernels"))
     if not on_cpu:
-        return Choice("precision", "bf16", "tensor cores; weights and statistics stay fp32")
+        return Choice("precision", "bf16", say("plan.tensor_cores"))
     for flag, what in (("amx_bf16", "AMX tiles"), ("avx512_bf16", "AVX-512 BF16")):
         if flag in machine.isa:
-            return Choice("precision", "bf16", f"{what} on this CPU; weights and statistics stay fp32")
-    return Choice("precision", "fp32", "this CPU has no bf16 arithmetic: emulating it is slower than fp32")
+            return Choice("precision", "bf16", say("plan.bf16", what=what))
+    return Choice("precision", "fp32", say("plan.no_bf16"))
 
 
 def _threads(machine: Machine) -> Choice:
-    return Choice("threads", machine.cores, f"{machine.cores} cores are free to us (affinity and cgroup)")
+    return Choice("threads", machine.cores, say("plan.threads", n=machine.cores))
 
 
 def _feeding(job: Job) -> Choice:
     if job.per_image_resampling or job.pixels > 64 * 64:
-        return Choice("prefetch", 1, "images are resampled one by one: a thread makes the next batch meanwhile")
-    return Choice("prefetch", 0, "making a batch of small images costs less than handing it to a thread")
+        return Choice("prefetch", 1, say("plan.ahead"))
+    return Choice("prefetch", 0, say("plan.inline"))
 
 
 def changes(old: Plan, new: Plan) -> list[str]:

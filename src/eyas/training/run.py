@@ -25,7 +25,7 @@ except ImportError:  # Windows: the lock is then only as good as the operating s
 
 SCHEMA = "eyas.run/1"
 NUMBERED = re.compile(r"(\d{3,})-.+")
-UNFINISHED = ("running", "interrupted", "preempted")
+UNFINISHED = ("running", "interrupted", "preempted", "failed")
 """States of a run that the same command goes on with; a killed run still says `running`."""
 
 
@@ -54,7 +54,10 @@ class Run:
     def decide(self, decision: Mapping[str, Any]) -> None:
         """Append one decision, durable before this returns. This file is never cut: a resume replays it."""
         line = json.dumps(decision, ensure_ascii=False) + "\n"
-        with (self.path / "decisions.jsonl").open("a", encoding="utf-8") as file:
+        path = self.path / "decisions.jsonl"
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            line = "\n" + line  # a kill tore the last line: it must not swallow this one
+        with path.open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -144,8 +147,9 @@ def create(out: Path | None, root: Path, name: str, document: Mapping[str, Any])
         run = Run(path)
         run.write(schema=SCHEMA, name=path.name, **document)
         if out is None:
-            (root / ".latest.tmp").write_text(path.name + "\n", encoding="utf-8")
-            (root / ".latest.tmp").replace(root / "latest")
+            hint = root / f".latest.{os.getpid()}.tmp"
+            hint.write_text(path.name + "\n", encoding="utf-8")
+            hint.replace(root / "latest")
     except OSError as error:
         raise StorageError("EY-S203", path=out or root, reason=error.strerror or error) from error
     return run

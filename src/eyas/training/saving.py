@@ -146,7 +146,7 @@ class Saver:
         except (OSError, EyasError) as error:
             if job.result is None:
                 self._written.discard(name)
-                reason = error.text("en") if isinstance(error, EyasError) else f"{os.strerror(error.errno or 0)}"
+                reason = error.brief() if isinstance(error, EyasError) else f"{os.strerror(error.errno or 0)}"
                 job.result = Saved(job.at, str(path), 0, time.monotonic() - begun, ok=False, reason=reason)
 
     def _hint(self, name: str) -> None:

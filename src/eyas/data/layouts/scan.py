@@ -124,6 +124,8 @@ def scan(root: Path, seen: Seen, *, exclude: frozenset[str] = frozenset()) -> Fo
                 seen.leave_out("encoding", prefix + name.encode("utf-8", "replace").decode())
             elif entry.is_symlink():
                 _follow(entry, folder, prefix, real_root, seen, links, exclude)
+            elif entry.is_dir() and _is_ours(entry.path, name):
+                seen.leave_out("run", prefix + name)
             elif entry.is_dir():
                 inside = os.path.join(real, name)
                 if inside not in exclude and inside not in visited:
@@ -140,6 +142,12 @@ def scan(root: Path, seen: Seen, *, exclude: frozenset[str] = frozenset()) -> Fo
                 seen.leave_out("not_image", prefix + name)
     _sort(top)
     return top
+
+
+def _is_ours(path: str, name: str) -> bool:
+    """Whether a folder is a run of eyas, or `runs/` itself: who trains inside the photo folder finds them there."""
+    run = os.path.isfile(os.path.join(path, "run.json")) and os.path.isdir(os.path.join(path, "checkpoints"))
+    return run or (name == "runs" and os.path.isfile(os.path.join(path, "latest")))
 
 
 def _follow(
