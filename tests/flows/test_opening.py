@@ -6,7 +6,7 @@ import pytest
 
 from eyas.errors import UsageError
 from eyas.flows.opening import open_run
-from eyas.training.run import Run, create, lock, read
+from eyas.training.run import Run, create, list_runs, lock, read
 
 
 def intent(**recipe):
@@ -83,3 +83,22 @@ def test_one_writer_at_a_time(tmp_path):
         pass
     with lock(again):
         assert read(run.path) is not None
+
+
+def test_fresh_never_overwrites_a_run_that_is_named(tmp_path):
+    out = tmp_path / "run"
+    create(out, tmp_path, "photos", {"intent": intent(), "status": "done"})
+    with pytest.raises(UsageError, match="EY-U106"):
+        opened(tmp_path, intent(), out=out, fresh=True)
+
+
+def test_an_interrupted_extension_goes_on_with_the_same_command(tmp_path):
+    out = tmp_path / "run"
+    create(out, tmp_path, "photos", {"intent": intent(epochs=9), "status": "running"})
+    assert opened(tmp_path, intent(epochs=9), out=out, extend=True).resumed
+
+
+def test_runs_are_in_order_of_their_numbers_past_a_thousand(tmp_path):
+    for number in ("998", "999", "1000"):
+        create(tmp_path / f"{number}-photos", tmp_path, "photos", {"intent": intent(), "status": "done"})
+    assert [r.path.name for r in list_runs(tmp_path)] == ["998-photos", "999-photos", "1000-photos"]

@@ -153,3 +153,13 @@ def test_a_newer_format_is_named_not_guessed(tmp_path):
 def test_writing_does_not_import_torch():
     code = "import eyas.training.checkpoint, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
+
+
+def test_saving_a_step_again_does_not_touch_what_is_whole(tmp_path):
+    first = save(tmp_path, 3)
+    before = first.path.stat().st_ino
+    save(tmp_path, 3)
+    assert first.path.stat().st_ino == before
+    (first.path / "state.json").write_text("{}")
+    save(tmp_path, 3)
+    assert checkpoint.read(first.path).state == {"step": 3}

@@ -236,6 +236,20 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines("--extend 需要一个已完成的运行", "{path} 中没有", "--out 指向已完成的运行", "去掉 --extend 即可在此新建"),
     ),
+    "EY-U106": (
+        Lines(
+            "--fresh will not overwrite a run",
+            "{path} holds one",
+            "--fresh with a new --out, or without --out",
+            "choose another --out, or remove that folder yourself",
+        ),
+        Lines(
+            "--fresh 不会覆盖已有的运行",
+            "{path} 中已有运行",
+            "--fresh 配合新的 --out，或不带 --out",
+            "请换一个 --out，或自行删除该目录",
+        ),
+    ),
     "EY-U110": (
         Lines(
             "no run is found under this name",
@@ -258,6 +272,15 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "同一时间只能有一个写入者",
             "请等待其结束，或换一个 --out",
         ),
+    ),
+    "EY-U112": (
+        Lines(
+            "this run has no chosen weights yet",
+            "{path}: {status}",
+            "a run that is done",
+            "run its training command again: it goes on to the end",
+        ),
+        Lines("此运行尚无选定的权重", "{path}：{status}", "已完成的运行", "重新执行其训练命令：会继续到结束"),
     ),
     "EY-U120": (
         Lines("there is no model of this name", "{name}", "{known}", "did you mean `{near}`?"),
@@ -1187,6 +1210,20 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines("无法写入运行目录", "{path}:{reason}", "可写且有剩余空间的目录", "请换一个 --out"),
     ),
+    "EY-S206": (
+        Lines(
+            "the disk refused while the run was written",
+            "{path}: {reason}",
+            "",
+            "free space or mend the disk, then run the same command: it goes on from the last whole checkpoint",
+        ),
+        Lines(
+            "写入运行目录时磁盘拒绝",
+            "{path}：{reason}",
+            "",
+            "请清理空间或修复磁盘，然后重新执行相同命令：将从最后一个完整的检查点继续",
+        ),
+    ),
     "EY-S205": (
         Lines(
             "the trained weights could not be written",
@@ -1206,7 +1243,7 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "no checkpoint of this run is whole",
             "{path}: {damaged}",
             "at least one that matches its checksums",
-            "start again with --fresh",
+            "train again: the same command with --fresh",
         ),
         Lines("此运行没有完整的检查点", "{path}:{damaged}", "至少一个与校验和一致的检查点", "请用 --fresh 重新开始"),
     ),
@@ -1476,6 +1513,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.train.looks": (
         "      test was scored {looks} times over this run's life: the number is a little optimistic",
         "      此运行的测试集已评分 {looks} 次：该数字略偏乐观",
+    ),
+    "run.batch_cut": (
+        "--batch-size {said} is more than the training images: batches hold {n}",
+        "--batch-size {said} 超过训练图片数：每批 {n} 张",
     ),
     "run.differs": (
         "{path} is unfinished but differs ({difference}): a new run is started",

@@ -16,7 +16,7 @@ from eyas.artifact.decode import DecodeError
 from eyas.artifact.preprocess import Preprocess
 from eyas.engines.eager import Eager
 from eyas.engines.engine import Engine, softmax
-from eyas.errors import StorageError
+from eyas.errors import StorageError, UsageError
 from eyas.flows.finish import CHOSEN, load_into
 from eyas.machine import look
 from eyas.models import catalog
@@ -62,9 +62,13 @@ class Classifier:
     preprocess: Preprocess
     classes: tuple[str, ...]
 
-    def predict(self, files: Iterable[str | Path], *, top: int = 5) -> list[Answer]:
-        """One answer per file, in order. Unreadable files get an answer that says so."""
-        return list(self.stream(files, top=top))
+    def __repr__(self) -> str:
+        names = ", ".join(self.classes[:4]) + (", …" if len(self.classes) > 4 else "")
+        return f"Classifier({str(self.run.path)!r}, {len(self.classes)} classes: {names})"
+
+    def predict(self, files: str | Path | Iterable[str | Path], *, top: int = 5) -> list[Answer]:
+        """One answer per file, in order; a single path is a list of one. Unreadable files get an answer, too."""
+        return list(self.stream([files] if isinstance(files, str | Path) else files, top=top))
 
     def stream(self, files: Iterable[str | Path], *, top: int = 5) -> Iterator[Answer]:
         """Answers one by one, with at most a few batches of images in memory."""
@@ -110,10 +114,7 @@ def load(target: str | Path, *, root: Path = RUNS) -> Classifier:
     """
     run = find(str(target), root)
     document = run.document
-    try:
-        chosen = checkpoint.read(run.checkpoints / CHOSEN)
-    except ValueError as error:
-        raise StorageError("EY-S204", path=run.checkpoints / CHOSEN, damaged=error) from error
+    weights = _chosen(run)
     preprocess = Preprocess.from_dict(document["preprocess"])
     classes = tuple(document["data"]["classes"])
     recipe = document["recipe"]
@@ -121,5 +122,20 @@ def load(target: str | Path, *, root: Path = RUNS) -> Classifier:
         len(classes), preprocess.height, preprocess.width, preprocess.channels, preprocess.mean, preprocess.std
     )
     model = catalog.build(catalog.find(recipe["model"]), inputs, arguments=recipe["model_args"], seed=0)
-    load_into(model, chosen.tensors["model"])
+    load_into(model, weights)
     return Classifier(run, Eager(model, batch=BATCH), preprocess, classes)
+
+
+def _chosen(run: Run) -> dict[str, NDArray[Any]]:
+    """The chosen weights by name; where their copy is damaged, those of the step that was chosen."""
+    try:
+        return checkpoint.read(run.checkpoints / CHOSEN).tensors["model"]
+    except ValueError as error:
+        chosen: dict[str, Any] | None = run.document.get("chosen")
+        if chosen is None:
+            raise UsageError("EY-U112", path=run.path, status=run.status) from error
+        step = run.checkpoints / checkpoint.name_of(int(chosen["step"]), int(chosen["attempt"]))
+        try:
+            return checkpoint.read(step).tensors["ema" if chosen["weights"] == "ema" else "model"]
+        except ValueError as second:
+            raise StorageError("EY-S204", path=run.checkpoints, damaged=f"{CHOSEN}: {error}; {second}") from second

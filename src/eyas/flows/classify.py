@@ -5,6 +5,7 @@ settings -> prepared images -> recipe, plan -> run -> train -> chosen weights ->
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 from eyas.data.samples import Split
 from eyas.data.split import write_splits
-from eyas.errors import EyasError, Interrupted, MissingError, Preempted
+from eyas.errors import EyasError, Interrupted, MissingError, Preempted, StorageError
 from eyas.errors.messages import say
 from eyas.flows.config import Resolved, to_toml
 from eyas.flows.finish import finish
@@ -74,6 +75,8 @@ def train(
     n = len(prepared.rows(Split.TRAIN))
     found = Found(train=n, channels=pre.channels, one_shape=pre.resize == "none", side=min(pre.height, pre.width))
     recipe = recipe_for(settings, spec.name, found)
+    if settings.batch_size is not None and settings.batch_size > recipe.batch_size:
+        reporter.note(say("run.batch_cut", said=settings.batch_size, n=recipe.batch_size))
     plan = decide(machine, _job(recipe, prepared, spec), _wishes(settings))
     clock.lap("plan")
 
@@ -94,10 +97,13 @@ def train(
         reporter.note(say("run.finished_before", path=run.path))
         return run
     with lock(run):
+        if run.status == "done" and not settings.extend:  # another process finished it while we looked
+            reporter.note(say("run.finished_before", path=run.path))
+            return run
         if opened.resumed:
             plan = _resumed_plan(run, plan, settings)
-        run.write(status="running", intent=intent, plan=plan.to_list())
-        if not opened.resumed:
+        run.write(status="running", intent=intent, recipe=intent["recipe"], plan=plan.to_list())
+        if not (run.path / "splits.csv").exists():  # a new run, or one that was killed before it came to this
             (run.path / "config.toml").write_text(to_toml(resolved), encoding="utf-8")
             write_splits(run.path / "splits.csv", prepared.samples, prepared.samples.splits, prepared.hashes)
         for choice in plan.choices:
@@ -116,6 +122,11 @@ def train(
         except EyasError as error:
             run.write(status="diverged" if error.code == "EY-T001" else "failed", error=error.to_dict())
             raise
+        except OSError as error:
+            told = StorageError("EY-S206", path=error.filename or run.path, reason=error.strerror or error)
+            with contextlib.suppress(EyasError):  # the same disk may refuse this too; the run then still says `running`
+                run.write(status="failed", error=told.to_dict())
+            raise told from error
     return run
 
 
@@ -172,7 +183,9 @@ def _document(
 def _resumed_plan(run: Run, plan: Plan, settings: Settings) -> Plan:
     """The Plan of the run, taken over but for what the machine forbids or the user says now."""
     before = from_list(run.document["plan"])
-    said = {name for name in ("threads", "precision", "parts", "workers") if getattr(settings, name) is not None}
+    said = {
+        name for name in ("device", "threads", "precision", "parts", "workers") if getattr(settings, name) is not None
+    }
     gone = {"device"} if before["device"] == "cuda" and plan["device"] != "cuda" else set[str]()
     kept = {c.name: c for c in before.choices if c.name not in said | gone}
     return Plan(tuple(kept.get(c.name, c) for c in plan.choices))

@@ -43,7 +43,7 @@ def open_run(
     `--extend` that does not lengthen a finished run.
     """
     if out is not None:
-        return _at(out, intent, document, root=root, name=name, extend=extend)
+        return _at(out, intent, document, root=root, name=name, fresh=fresh, extend=extend)
     notes: list[str] = []
     if not fresh:
         for run in reversed(list_runs(root)):
@@ -58,7 +58,14 @@ def open_run(
 
 
 def _at(
-    out: Path, intent: Mapping[str, Any], document: Mapping[str, Any], *, root: Path, name: str, extend: bool
+    out: Path,
+    intent: Mapping[str, Any],
+    document: Mapping[str, Any],
+    *,
+    root: Path,
+    name: str,
+    fresh: bool,
+    extend: bool,
 ) -> Opened:
     run = read(out)
     if run is None:
@@ -67,7 +74,11 @@ def _at(
         if extend:
             raise UsageError("EY-U105", path=out)
         return Opened(create(out, root, name, document))
+    if fresh:
+        raise UsageError("EY-U106", path=out)
     before = run.document["intent"]
+    if extend and run.status in UNFINISHED and not differences(before, intent):
+        return Opened(run, resumed=True)  # the extension itself was interrupted
     if extend:
         _check_longer(run, before, intent)
         return Opened(run, resumed=True)

@@ -347,6 +347,8 @@ class Reporter:
                 self._evaluated(event)
             case Saved() if not event.ok:
                 self.warn("console.not_saved", reason=event.reason)
+            case Decided(at, "steps", value, _) if abs(int(value) - at.steps) < 0.1 * at.steps:
+                pass  # a time budget is fitted again at every epoch; only a change that matters is told
             case Decided():
                 self.note(self._say("console.decided", name=event.name, value=event.value, reason=event.reason))
             case Recovered() if event.what in STEP_FAULTS and self._skipped > 1:

@@ -172,6 +172,13 @@ def write(
     expected = sum(a.nbytes for arrays in tensors.values() for a in arrays.values())
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
+    if NAME.fullmatch(name) and target.exists():
+        try:  # a resume at its last step saves that step again: what is whole is not touched
+            found = read(target)
+        except ValueError:
+            _discard(target)
+        else:
+            return Written(target, sum(a.nbytes for arrays in found.tensors.values() for a in arrays.values()))
     free = shutil.disk_usage(folder).free
     if free < expected * 1.25 + (1 << 16):
         raise StorageError("EY-S201", path=folder, needed=_mib(expected * 1.25), free=_mib(free))
@@ -191,7 +198,9 @@ def write(
         with _creating(temporary / MANIFEST) as file:
             file.write(_json(manifest | {"sha256": _digest(manifest)}))
         sync_directory(temporary)
-        if target.exists():  # the same step again, after a resume: the new one holds the same, put it in its place
+        if (
+            target.exists()
+        ):  # `chosen`, chosen anew after an extension: its weights are in the checkpoint of their step too
             _discard(target)
         temporary.rename(target)
         sync_directory(folder)

@@ -108,8 +108,13 @@ def read(path: Path) -> Run | None:
 
 def list_runs(root: Path) -> list[Run]:
     """The runs below `root`, oldest number first."""
-    folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=_number) if root.is_dir() else []
     return [run for p in folders if (run := read(p)) is not None]
+
+
+def _number(path: Path) -> tuple[int, str]:
+    found = NUMBERED.fullmatch(path.name)
+    return (int(found[1]) if found else 0, path.name)
 
 
 def find(target: str, root: Path) -> Run:
@@ -182,7 +187,17 @@ def lock(run: Run) -> Generator[IO[str]]:
         file.truncate()
         file.write(f"{os.getpid()}\n")
         file.flush()
+        _clean(run)
         yield file
+
+
+def _clean(run: Run) -> None:
+    """Under the lock: read again what the writer before us left, and remove its half-written files."""
+    found = read(run.path)
+    if found is not None:
+        run.document = found.document
+    for left in run.path.glob(".run.json.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -143,10 +143,12 @@ class Saver:
                 self.best = name
             self._hint(name)
             checkpoint.prune(self.folder, {self.best} if self.best else set())
-        except (OSError, EyasError) as error:
+        except Exception as error:
             if job.result is None:
                 self._written.discard(name)
-                reason = error.brief() if isinstance(error, EyasError) else f"{os.strerror(error.errno or 0)}"
+                reason = error.brief() if isinstance(error, EyasError) else str(error) or type(error).__name__
+                if isinstance(error, OSError) and error.errno:
+                    reason = os.strerror(error.errno)
                 job.result = Saved(job.at, str(path), 0, time.monotonic() - begun, ok=False, reason=reason)
 
     def _hint(self, name: str) -> None:
