@@ -1485,8 +1485,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "图片按 N,H,W,C 排列：无需复制，算子也更快",
     ),
     "plan.own_kernels": (
-        "this net's own kernels are fp32, and faster than bf16 modules",
-        "此网络自带 fp32 算子，比 bf16 模块更快",
+        "this net's own kernels for CPUs are fp32",
+        "此网络自带的 CPU 算子为 fp32",
     ),
     "plan.tensor_cores": ("tensor cores; weights and statistics stay fp32", "使用张量核心；权重与统计量保持 fp32"),
     "plan.bf16": ("{what} on this CPU; weights and statistics stay fp32", "此 CPU 支持 {what}；权重与统计量保持 fp32"),

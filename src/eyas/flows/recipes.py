@@ -90,7 +90,7 @@ def _fashion(found: Found) -> Recipe:
 def _small(model: str, found: Found) -> Recipe:
     """After the CIFAR-10 speed runs; smaller batches and more epochs where images are few."""
     size = _power_of_two(found.train / 20, least=32, most=512)
-    epochs = min(60, max(10, round(200_000 / max(1, found.train))))
+    epochs = min(30, max(10, round(60_000 / max(1, found.train))))
     photos = found.channels == 3
     augment = Augment(
         flip="random"
