@@ -6,7 +6,7 @@ import pytest
 
 from eyas.errors import UsageError
 from eyas.flows.opening import open_run
-from eyas.training.run import Run, create, list_runs, lock, read
+from eyas.training.run import Run, create, list_runs, lock, read, standing
 
 
 def intent(**recipe):
@@ -102,3 +102,11 @@ def test_runs_are_in_order_of_their_numbers_past_a_thousand(tmp_path):
     for number in ("998", "999", "1000"):
         create(tmp_path / f"{number}-photos", tmp_path, "photos", {"intent": intent(), "status": "done"})
     assert [r.path.name for r in list_runs(tmp_path)] == ["998-photos", "999-photos", "1000-photos"]
+
+
+def test_a_run_that_says_running_while_nobody_writes_was_killed(tmp_path):
+    run = unfinished(tmp_path, intent())
+    assert standing(run) == "killed"
+    with lock(Run(run.path, dict(run.document))):
+        assert standing(run) == "running"
+    assert opened(tmp_path, intent()).resumed

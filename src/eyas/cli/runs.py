@@ -25,13 +25,13 @@ def _accuracy(document: dict[str, Any], split: str) -> str:
 
 
 def _run(call: Call) -> int:
-    from eyas.training.run import list_runs
+    from eyas.training.run import list_runs, standing
 
     root = Path(call.params["root"] or "runs")
     if call.params["root"] and not root.is_dir():
         raise UsageError("EY-U027", got=root)
     found = list_runs(root)
-    document = {"runs": [{"run": run.path, **run.document} for run in found]}
+    document = {"runs": [{"run": run.path, **run.document, "status": standing(run)} for run in found]}
     if call.out.quiet:
         text = "\n".join(str(run.path) for run in found)
     elif not found:
@@ -41,7 +41,7 @@ def _run(call: Call) -> int:
         rows = [
             (
                 str(run.path),
-                run.status,
+                standing(run),
                 str(run.document.get("created", "–")),
                 _accuracy(run.document, "val"),
                 _accuracy(run.document, "test"),

@@ -191,6 +191,17 @@ def lock(run: Run) -> Generator[IO[str]]:
         yield file
 
 
+def standing(run: Run) -> str:
+    """The status as it is now: a run that says `running` while nobody holds its lock was `killed`."""
+    if run.status != "running":
+        return run.status
+    try:
+        with lock(run):
+            return "killed"
+    except (UsageError, OSError):
+        return run.status
+
+
 def _clean(run: Run) -> None:
     """Under the lock: read again what the writer before us left, and remove its half-written files."""
     found = read(run.path)

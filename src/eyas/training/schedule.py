@@ -38,7 +38,7 @@ def steps_down(milestones: tuple[float, ...] = (0.5, 0.75), factor: float = 0.1)
     >>> [steps_down()(Progress(step=s, steps=100)) for s in (0, 50, 75)]
     [1.0, 0.1, 0.01]
     """
-    return lambda at: round(math.prod(factor for m in milestones if at.done >= m), 12)
+    return lambda at: round(math.prod((factor for m in milestones if at.done >= m), start=1.0), 12)
 
 
 def one_cycle(peak: float = 0.25, start: float = 0.04, final: float = 1e-3) -> Schedule:
