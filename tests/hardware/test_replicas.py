@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyas.hardware.replicas import One, Tree, bounds, part_seed
+from eyas.training.average import ema_keep
 from eyas.training.losses import cross_entropy
 from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress
@@ -173,3 +174,33 @@ def test_clipping_makes_the_norm_what_was_asked():
         p.grad = torch.full_like(p, 3.0)
     assert update(state, recipe, 1.0, Progress())
     assert math.isclose(float((weights(state) - before).norm()), 0.01, rel_tol=1e-3)
+
+
+def test_the_average_follows_the_weights_by_its_rule():
+    recipe = Recipe("net", ema=0.5)
+    state = state_of(recipe, norm=True)
+    expected = [t.clone() for t in state.averages]
+    for step in range(3):
+        at = Progress(step=step, steps=3)
+        for p in state.parameters:
+            p.grad = torch.ones_like(p)
+        assert update(state, recipe, 0.1, at)
+        keep = ema_keep(at, recipe.ema)
+        expected = [keep * e + (1 - keep) * t for e, t in zip(expected, state.averaged, strict=True)]
+    assert not torch.equal(state.averages[0], state.averaged[0])
+    for found, wanted in zip(state.averages, expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_the_part_step_uses_the_smoothing_of_its_recipe():
+    images = torch.randint(0, 256, (8, 2, 2, 3), dtype=torch.uint8)
+    labels = torch.arange(8) % 3
+    state = state_of(Recipe("net"))
+    losses = {}
+    for smoothing in (0.0, 0.3):
+        part_step = supervised(Recipe("net", smoothing=smoothing), autocast=None)
+        losses[smoothing] = part_step(state, Part(images, labels, 8))
+        logits = state.model(images)
+        wanted = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+        torch.testing.assert_close(losses[smoothing], wanted.detach())
+    assert losses[0.0] != losses[0.3]
