@@ -95,7 +95,8 @@ def test_the_images_are_a_plain_npy(tmp_path):
     images = np.load(pack.folder / "images.npy", mmap_mode="r")
     assert images.shape == (12, 16, 16, 3)
     assert (images == pack.uniform).all()
-    names = {"images.npy", "shapes.npy", "crc.npy", "hashes.npy", "bad.json", "pack.json"}
+    columns = {f"{name}.npy" for name in ("shapes", "crc", "hashes", "likeness", "formats", "notes")}
+    names = {"images.npy", "bad.json", "pack.json"} | columns
     assert {p.name for p in pack.folder.iterdir()} == names
     assert {p.suffix for p in (tmp_path / "cache/packs").iterdir()} == {"", ".lock"}
 
@@ -435,7 +436,7 @@ def test_a_transient_read_error_is_tried_again(tmp_path, monkeypatch):
     assert len(calls) == 3
     calls.clear()
     monkeypatch.setattr(os, "open", lambda *a: shaky(calls.clear() or a[0], a[1]))
-    assert worker.record(AS_IS, str(path), listed) == ("E08", "Input/output error")
+    assert worker.decoded(AS_IS, str(path), listed) == ("E08", "Input/output error")
 
 
 def test_a_worker_needs_no_torch():

@@ -25,6 +25,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from eyas.data.places import Place
 from eyas.data.worker import FRAME, RECORD, Bad, unpack_report
 from eyas.errors import DataError, InternalError, StorageError
 
@@ -38,7 +39,7 @@ class Task:
     """Files for one worker: all three lists belong together. `shape` and `start`: see `data.worker`."""
 
     slots: list[int]
-    paths: list[str]
+    places: list[Place]
     stats: list[list[int]]
     shape: tuple[int, ...] | None = None
     start: int = 0
@@ -47,7 +48,7 @@ class Task:
     def only(self, slots: set[int]) -> list[Task]:
         """One task each for those of its files that are in `slots`."""
         rows = [row for row, slot in enumerate(self.slots) if slot in slots]
-        return [replace(self, slots=[self.slots[r]], paths=[self.paths[r]], stats=[self.stats[r]]) for r in rows]
+        return [replace(self, slots=[self.slots[r]], places=[self.places[r]], stats=[self.stats[r]]) for r in rows]
 
 
 @dataclass
@@ -187,7 +188,7 @@ class Crew:
         member.tell(
             {
                 "slots": task.slots,
-                "paths": task.paths,
+                "places": task.places,
                 "stats": task.stats,
                 "shape": task.shape,
                 "start": task.start,

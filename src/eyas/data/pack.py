@@ -6,6 +6,9 @@
       shapes.npy   int64 (n, 2): height and width in the file, upright
       crc.npy      uint32 (n,): crc32 of the packed pixels
       hashes.npy   uint8 (n, 16): BLAKE2b of the bytes of the file
+      likeness.npy uint8 (n, k): what each looks like (`data.likeness`)
+      formats.npy  uint8 (n,): its format, an index into `worker.FORMATS`
+      notes.npy    uint16 (n,): what was noticed, bit k - 1 for W<k> of `eyas check`
       bad.json     slot -> [code, detail] of what cannot be used
       pack.json    what this is; written last
 
@@ -38,8 +41,9 @@ from numpy.typing import NDArray
 
 from eyas.artifact.decode import DecodeError, inspect
 from eyas.artifact.preprocess import Program
+from eyas.data import places
 from eyas.data.crew import Crew, Task
-from eyas.data.samples import ArraySource, FileSource, Samples
+from eyas.data.samples import ArraySource, ByteSource, Samples
 from eyas.data.worker import RECORD, Bad, pack_report, unpack_report
 from eyas.errors import InternalError, StorageError
 from eyas.version import __version__
@@ -49,7 +53,7 @@ try:
 except ImportError:  # Windows: two builders at once are then kept apart by the rename only
     fcntl = None
 
-FORMAT = 1
+FORMAT = 2
 HEADER_BYTES = 128  # of images.npy, fixed, because its shape is known only when all is decoded
 SLAB_BYTES = 32 * 2**20  # what a worker may fill before it asks again
 SPARE_BYTES = 64 * 2**20  # of the disk, left free
@@ -57,7 +61,8 @@ CHUNK = 64  # images in one task: fewer wait for the pipe, more wait for the las
 WORTH_S = 0.4  # of decoding for each further worker; one takes 0.2 s to start
 LOOK = 8  # images that are decoded first, to see whether all have one shape and what they take
 BLOCK = struct.Struct("<4sII")  # of the journal: magic, length, crc32
-MAGIC = b"EYJ1"
+MAGIC = b"EYJ2"
+_COLUMNS = ("shapes", "crc", "hashes", "likeness", "formats", "notes")  # a file each beside the pixels
 
 
 # --- the value -------------------------------------------------------------------------------------------------------
@@ -86,6 +91,12 @@ class Pack:
     bad: dict[int, tuple[str, str]]
     address: str
     crc: NDArray[np.uint32] | None = None
+    likeness: NDArray[np.uint8] | None = None
+    """uint8 (n, `likeness.BYTES`), or None where the images came as pixels."""
+    formats: NDArray[np.uint8] | None = None
+    """uint8 (n,): index into `worker.FORMATS`; None where the images came as pixels."""
+    notes: NDArray[np.uint16] | None = None
+    """uint16 (n,): bit k - 1 for W<k> of `eyas check`; None where the images came as pixels."""
     folder: Path | None = None
     """None = it is in memory only."""
     seconds: float = 0.0
@@ -218,7 +229,7 @@ def probe(samples: Samples, rows: NDArray[np.int64], limit: int = 512) -> NDArra
     if isinstance(source, ArraySource):
         shape = np.array(source.images.shape[1:3], np.int64)
         return np.broadcast_to(shape, (min(limit, len(rows)), 2)).copy()
-    assert isinstance(source, FileSource)
+    assert isinstance(source, ByteSource)
     found: list[tuple[int, int]] = []
     for row in rows[_spread(len(rows), limit)].tolist():
         with contextlib.suppress(OSError, DecodeError):
@@ -261,7 +272,7 @@ def find(folder: Path, rows: NDArray[np.int64]) -> Pack | None:
             if (folder / name).stat().st_size != size:
                 return None
         images = np.load(folder / "images.npy", mmap_mode="r")
-        arrays = {name: np.load(folder / f"{name}.npy") for name in ("shapes", "crc", "hashes")}
+        arrays = {name: np.load(folder / f"{name}.npy") for name in _COLUMNS}
         bad = json.loads((folder / "bad.json").read_text("utf-8"))
         index = None if meta["uniform"] else np.load(folder / "index.npy")
     except (OSError, ValueError, KeyError, EOFError):
@@ -279,16 +290,19 @@ def find(folder: Path, rows: NDArray[np.int64]) -> Pack | None:
         bad={int(rows[int(slot)]): (code, detail) for slot, (code, detail) in bad.items()},
         address=meta["address"],
         crc=arrays["crc"],
+        likeness=arrays["likeness"],
+        formats=arrays["formats"],
+        notes=arrays["notes"],
         folder=folder,
         seconds=meta["seconds"],
     )
 
 
-def _readable_again(pack: Pack, source: FileSource) -> bool:
+def _readable_again(pack: Pack, source: ByteSource) -> bool:
     """True when a file that could not be read, when the pack was built, can be read now: the pack is out of date."""
     for row, (code, _) in pack.bad.items():
         if code == "E08":
-            with contextlib.suppress(OSError), source.path(row).open("rb") as file:
+            with contextlib.suppress(OSError), Path(places.file_of(source.place(row))).open("rb") as file:
                 file.read(1)
                 return True
     return False
@@ -383,7 +397,7 @@ class _Journal:
 class _Building:
     """One build in its `.partial` folder. The only state of this file."""
 
-    source: FileSource
+    source: ByteSource
     rows: NDArray[np.int64]
     stats: NDArray[np.int64]
     program: Program
@@ -440,8 +454,8 @@ class _Building:
         for start in range(0, len(slots), chunk):
             part = slots[start : start + chunk].tolist()
             rows = self.rows[part].tolist()
-            paths = [str(self.source.path(row)) for row in rows]
-            yield Task(part, paths, self.stats[part].tolist(), self.shape, HEADER_BYTES, dry)
+            where = [self.source.place(row) for row in rows]
+            yield Task(part, where, self.stats[part].tolist(), self.shape, HEADER_BYTES, dry)
 
     def grant(self, size: int) -> tuple[int, int]:
         """(offset, length) of the data file for one worker, at least `size` bytes."""
@@ -489,8 +503,11 @@ class _Building:
         _save(self.partial / "shapes.npy", np.stack([records["old_h"], records["old_w"]], axis=1).astype(np.int64))
         _save(self.partial / "crc.npy", records["crc"].astype(np.uint32))
         _save(self.partial / "hashes.npy", np.ascontiguousarray(records["hash"]))
+        _save(self.partial / "likeness.npy", np.ascontiguousarray(records["likeness"]))
+        _save(self.partial / "formats.npy", records["format"].astype(np.uint8))
+        _save(self.partial / "notes.npy", records["notes"].astype(np.uint16))
         _write(self.partial / "bad.json", {str(slot): why for slot, why in sorted(journal.bad.items())})
-        names = ["images.npy", "shapes.npy", "crc.npy", "hashes.npy", "bad.json", *([] if uniform else ["index.npy"])]
+        names = ["images.npy", *(f"{name}.npy" for name in _COLUMNS), "bad.json", *([] if uniform else ["index.npy"])]
         meta = {
             "format": FORMAT,
             "address": self.address,
@@ -580,7 +597,7 @@ def build(
     if isinstance(source, ArraySource) or not len(rows):
         held = source if isinstance(source, ArraySource) else ArraySource(np.zeros((0, 1, 1, 1), np.uint8), "none")
         return _from_arrays(samples, held, rows, program)
-    assert isinstance(source, FileSource), "images come from files or from arrays"
+    assert isinstance(source, ByteSource), "images come from files or from arrays"
     stats = source.stat()[rows]  # read once: the address and the workers must mean the same files
     address = address_of(samples, rows, program, stats)
     folder = cache / "packs" / address

@@ -17,6 +17,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from eyas.data import places
+from eyas.data.places import Place
+
 
 class Split(enum.IntEnum):
     """Which part a sample belongs to; `NONE` = not declared by the data, to be decided by `data.split`."""
@@ -39,12 +42,27 @@ class Source(ABC):
 
     @abstractmethod
     def stat(self) -> NDArray[np.int64]:
-        """int64 (n, 3): size in bytes, mtime in ns and inode of each sample: what says whether a cache still holds."""
+        """int64 (n, 3): size in bytes, mtime in ns and inode of the file that each sample is in.
+
+        It says whether a cache still holds.
+        """
+
+
+class ByteSource(Source):
+    """A source of image files, wherever their bytes lie."""
+
+    @abstractmethod
+    def place(self, row: int) -> Place:
+        """Where the bytes of one sample are, as something that a worker can be told."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one image file, undecoded; OSError when they cannot be read."""
+        return places.read(self.place(row))
 
 
 @final
 @dataclass(frozen=True)
-class FileSource(Source):
+class FileSource(ByteSource):
     """Image files below `root`; `names` are relative POSIX paths."""
 
     root: Path
@@ -61,9 +79,9 @@ class FileSource(Source):
         """The file of one sample."""
         return self.root / self.names[row]
 
-    def read(self, row: int) -> bytes:
-        """The bytes of one file, undecoded."""
-        return self.path(row).read_bytes()
+    def place(self, row: int) -> Place:
+        """The same as text."""
+        return f"{self.root}{os.sep}{self.names[row]}"
 
     def stat(self) -> NDArray[np.int64]:
         """Of the files; zeros for one that cannot be asked."""

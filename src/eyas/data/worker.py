@@ -12,7 +12,6 @@ task to stdin; frames come back on what was stdout: one byte of kind, uint32 len
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import os
@@ -22,6 +21,7 @@ import sys
 import time
 import zlib
 from collections import deque
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NoReturn
 
@@ -29,7 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyas.artifact.decode import DecodeError, inspect
+from eyas.artifact.header import Header
 from eyas.artifact.preprocess import Program, program_from_dict
+from eyas.data import likeness
+from eyas.data.places import Changed, Place, read
 
 RECORD = np.dtype(
     [
@@ -41,23 +44,23 @@ RECORD = np.dtype(
         ("old_w", "<i4"),
         ("crc", "<u4"),
         ("hash", "u1", 16),
+        ("likeness", "u1", likeness.BYTES),
+        ("format", "u1"),
+        ("notes", "<u2"),
     ]
 )
-"""One packed image: its slot, where its pixels lie in the data file, its size now and in the file, crc32 and hash."""
+"""One packed image: its slot, where its pixels lie in the data file, its size now and in the file, crc32 and hash; what
+it looks like (`data.likeness`), its format (index into `FORMATS`) and what was noticed (bit k - 1 for W<k>)."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 
 FRAME = struct.Struct("<cI")
 COUNT = struct.Struct("<I")
 REPORT_S = 0.25  # what a crash may cost of work that was done
-RETRIES = 3
-TRANSIENT = (errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.ENFILE, errno.EMFILE, errno.ENOBUFS)
 FAULT = "EYAS_FAULT_DECODE"
 """For tests: `crash:TEXT` or `hang:TEXT` does that at every file whose name holds TEXT; several apart by `;`."""
 
 Bad = dict[int, tuple[str, str]]
-
-
-class Changed(Exception):
-    """The file is not the one that was listed: its size, time or inode differ."""
 
 
 def pack_report(records: NDArray[np.void], bad: Bad) -> bytes:
@@ -73,34 +76,22 @@ def unpack_report(payload: bytes) -> tuple[NDArray[np.void], Bad]:
     return np.frombuffer(payload, RECORD, offset=COUNT.size + length), {s: (code, text) for s, code, text in listed}
 
 
-def read(path: str, stat: tuple[int, int, int]) -> bytes:
-    """The bytes of a file; OSError when it cannot be read (after trying again), Changed when it is another file."""
-    for attempt in range(RETRIES):
-        try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            try:
-                now = os.fstat(handle)
-                if (now.st_size, now.st_mtime_ns, now.st_ino) != stat:
-                    raise Changed(path)
-                data = os.read(handle, now.st_size + 1)
-                while len(data) < now.st_size and (more := os.read(handle, now.st_size - len(data))):
-                    data += more
-                return data
-            finally:
-                os.close(handle)
-        except OSError as error:
-            if error.errno not in TRANSIENT or attempt == RETRIES - 1:
-                raise
-            time.sleep(0.05 * 4**attempt)
-    raise AssertionError("the loop returns or raises")
+@dataclass(frozen=True)
+class Decoded:
+    """What one image file gave."""
+
+    pixels: NDArray[np.uint8]
+    header: Header
+    content: bytes
+    """BLAKE2b-128 of its bytes."""
+    notes: int
+    """What was noticed: bit k - 1 is set for W<k> of `eyas check`."""
 
 
-def record(
-    program: Program, path: str, stat: tuple[int, int, int]
-) -> tuple[NDArray[np.uint8], tuple[int, int], bytes] | tuple[str, str]:
-    """(pixels, height and width in the file, hash of its bytes), or (code, detail) when it cannot be used."""
+def decoded(program: Program, place: Place, stat: tuple[int, int, int]) -> Decoded | tuple[str, str]:
+    """The image at a place, or (code, detail) when it cannot be used."""
     try:
-        data = read(path, stat)
+        data = read(place, stat)
     except OSError as error:
         return "E08", os.strerror(error.errno or 0)
     try:
@@ -110,7 +101,8 @@ def record(
         return error.code, error.detail[:200]
     except MemoryError:
         return "E06", "not enough memory to decode it"
-    return pixels, (header.height, header.width), blake2b(data, digest_size=16).digest()
+    notes = sum(1 << int(code[1:]) - 1 for code in header.notes)
+    return Decoded(pixels, header, blake2b(data, digest_size=16).digest(), notes)
 
 
 class _Worker:
@@ -147,7 +139,7 @@ class _Worker:
         return self.slab[0] - size
 
     def run(self, task: dict[str, Any]) -> None:
-        """Images of one task: `paths`, `stats` and `slots`; `shape` and `start` when all are thought to be alike.
+        """Images of one task: `places`, `stats` and `slots`; `shape` and `start` when all are thought to be alike.
 
         A `dry` task only says what the images are like.
         """
@@ -156,15 +148,15 @@ class _Worker:
         self.bad: Bad = {}
         self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
         reported = time.monotonic()
-        for slot, path, stat in zip(task["slots"], task["paths"], task["stats"], strict=True):
+        for slot, place, stat in zip(task["slots"], task["places"], task["stats"], strict=True):
             for kind, text in self.faults:
-                if text in path:
+                if text in str(place):
                     _play(kind)
-            found = record(self.program, path, tuple(stat))
-            if len(found) == 2:
+            found = decoded(self.program, place, tuple(stat))
+            if isinstance(found, tuple):
                 self.bad[slot] = found
             else:
-                pixels, (old_h, old_w), content = found
+                pixels, header = found.pixels, found.header
                 # Alike: at the place of its slot. Otherwise wherever there is room.
                 offset = -1
                 if not task["dry"]:
@@ -173,7 +165,9 @@ class _Worker:
                     self.waiting.append((offset, pixels))
                 crc = zlib.crc32(pixels.data)
                 h, w = pixels.shape[:2]
-                self.done.append((slot, offset, h, w, old_h, old_w, crc, np.frombuffer(content, np.uint8)))
+                kind, looks = FORMATS.index(header.format), likeness.describe(pixels)
+                texts = (np.frombuffer(found.content, np.uint8), np.frombuffer(looks, np.uint8), kind, found.notes)
+                self.done.append((slot, offset, h, w, header.height, header.width, crc, *texts))
             if time.monotonic() - reported > REPORT_S:
                 self.report()
                 reported = time.monotonic()

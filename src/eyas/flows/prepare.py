@@ -24,7 +24,7 @@ from eyas.data import pack as packs
 from eyas.data import source, split
 from eyas.data.order import Shuffled
 from eyas.data.pack import Pack
-from eyas.data.samples import ArraySource, FileSource, Samples, Split
+from eyas.data.samples import ArraySource, ByteSource, Samples, Split
 from eyas.data.stream import Stream
 from eyas.errors import DataError, UsageError
 from eyas.machine import Machine, cache_dir, look
@@ -255,7 +255,7 @@ def _first_unreadable(samples: Samples) -> str:
     """Name, code and detail of the first file, when none could be read."""
     source = samples.source
     try:
-        assert isinstance(source, FileSource)
+        assert isinstance(source, ByteSource)
         inspect(source.read(0))
     except DecodeError as error:
         return f"{source.name(0)} ({error.code} {error.detail})"
