@@ -106,6 +106,8 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'eyas' has no attribute {name!r}")
+    if home.startswith("eyas.flows.") and name != "Settings":  # these import torch
+        import_module("eyas.machine").before_torch()
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

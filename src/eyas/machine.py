@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -294,3 +294,24 @@ def _busy_ticks(root: Path) -> int | None:
         return None
     user, nice, system, _idle, _wait, irq, soft, steal = map(int, first[1:9])
     return user + nice + system + irq + soft + steal
+
+
+def wait_politely(busy: float, environ: MutableMapping[str, str]) -> bool:
+    """Let OpenMP's threads sleep while they wait, where others use the cores too; whether that was set now.
+
+    `busy` is how many cores others use. Threads that spin take the cores from those they wait for: with half a core
+    taken, two spinning threads trained this package's small net 10 to 30 times slower than sleeping ones; on idle cores
+    sleeping costs a factor of 2 (docs/log.md). It must be set before torch is imported, it changes no result, and what
+    somebody has set stays.
+    """
+    said = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(environ)
+    if said or busy < 0.5:
+        return False
+    environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    return True
+
+
+def before_torch() -> None:
+    """See to how torch's threads will wait, by what is measured now, where torch is still to be imported."""
+    if "torch" not in sys.modules:
+        wait_politely(busy_cores(), os.environ)

@@ -248,7 +248,7 @@ def test_verbose_tells_what_was_set(call):
 
 def test_no_runs_is_an_answer_and_not_an_error(call, tmp_path):
     code, out, _ = call("runs", "--json")
-    assert (code, json.loads(out)) == (0, {"runs": []})
+    assert (code, json.loads(out)) == (0, {"runs": [], "damaged": []})
     assert "runs" in call("runs")[1]
     (tmp_path / "empty").mkdir()
     assert call("runs", "empty")[0] == 0
@@ -321,5 +321,15 @@ def test_a_file_name_that_is_no_text_does_not_break_the_answer(call, tmp_path):
     name = os.fsdecode(b"bad\xff")
     (tmp_path / name).mkdir()
     code, out, _ = call("runs", name, "--json")
-    assert (code, json.loads(out)) == (0, {"runs": []})
+    assert (code, json.loads(out)) == (0, {"runs": [], "damaged": []})
     assert call("runs", name)[0] == 0
+
+
+def test_a_damaged_run_is_named_among_the_runs(call, tmp_path):
+    folder = tmp_path / "runs/001-photos"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{")
+    code, out, err = call("runs", str(tmp_path / "runs"))
+    assert code == 0
+    assert str(folder / "run.json") in err
+    assert json.loads(call("runs", str(tmp_path / "runs"), "--json")[1])["damaged"] == [str(folder)]

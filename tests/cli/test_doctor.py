@@ -8,7 +8,7 @@ import pytest
 
 from eyas.cli import doctor
 from eyas.cli.app import main
-from eyas.cli.needs import wait_politely
+from eyas.machine import wait_politely
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from eyas.errors.messages import say
 from eyas.evaluation import figures
 from eyas.evaluation.predictions import Predictions
 
@@ -124,6 +125,18 @@ def test_curves_of_any_history_are_drawn():
     bare = {k: [nan] if k.startswith("val_") else v[:1] for k, v in full.items()}
     for history in (full, bare, {}):
         assert opened(figures.curves(history)).width > 800
+
+
+def test_charts_speak_chinese_where_there_is_a_font_and_english_where_not(monkeypatch):
+    words = ("predicted", "label")
+    english = figures.confusion(np.eye(3, dtype=np.int64), ["a", "b", "c"])
+    monkeypatch.setenv("EYAS_LANG", "zh")
+    drawn = figures.confusion(np.eye(3, dtype=np.int64), ["a", "b", "c"])  # a missing glyph would be a warning
+    if figures.font_for([say(f"report.{word}") for word in words]) is None:
+        assert drawn == english
+        pytest.skip("this machine has no font with Chinese characters: English was drawn")
+    assert drawn != english
+    assert opened(figures.curves({"epoch": [1.0, 2.0], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.5]})).width > 800
 
 
 @pytest.mark.parametrize("side", [1, 2, 25, 130])

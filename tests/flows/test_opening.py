@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from eyas.errors import UsageError
+from eyas.errors import StorageError, UsageError
 from eyas.flows.opening import open_run
-from eyas.training.run import Run, create, list_runs, lock, read, standing
+from eyas.training.run import Run, create, find, list_runs, lock, read, standing
 
 
 def intent(**recipe):
@@ -110,3 +110,18 @@ def test_a_run_that_says_running_while_nobody_writes_was_killed(tmp_path):
     with lock(Run(run.path, dict(run.document))):
         assert standing(run) == "running"
     assert opened(tmp_path, intent()).resumed
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": "eyas.run/9"}', "[1]", "null"])
+def test_a_run_whose_description_is_damaged_is_never_called_no_run_nor_written_over(tmp_path, text):
+    run = unfinished(tmp_path, intent())
+    (run.path / "run.json").write_text(text)
+    for ask in (lambda: find(str(run.path), tmp_path), lambda: find("1", tmp_path), lambda: find("latest", tmp_path)):
+        with pytest.raises(StorageError, match="EY-S207"):
+            ask()
+    with pytest.raises(StorageError, match="EY-S207"):
+        opened(tmp_path, intent(), out=run.path)
+    found = opened(tmp_path, intent())
+    assert found.run.path != run.path
+    assert any(str(run.path) in note for note in found.notes)
+    assert (run.path / "run.json").read_text() == text

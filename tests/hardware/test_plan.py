@@ -47,3 +47,10 @@ def test_a_plan_survives_its_json():
 def test_changes_name_what_differs():
     a, b = decide(machine(), JOB, Wishes(threads=1)), decide(machine(), JOB, Wishes(threads=2))
     assert changes(a, b) == ["threads 1 -> 2"]
+
+
+def test_more_threads_than_cores_are_taken_with_a_word():
+    here = machine()
+    told = {c.name: (c.value, c.reason) for c in decide(here, JOB, Wishes(threads=1000, workers=here.cores)).choices}
+    assert told["threads"] == (1000, say("plan.you_said_so_over", n=here.cores))
+    assert told["workers"] == (here.cores, say("plan.you_said_so"))

@@ -25,13 +25,18 @@ def _accuracy(document: dict[str, Any], split: str) -> str:
 
 
 def _run(call: Call) -> int:
-    from eyas.training.run import list_runs, standing
+    from eyas.training.run import list_damaged, list_runs, standing
 
     root = Path(call.params["root"] or "runs")
     if call.params["root"] and not root.is_dir():
         raise UsageError("EY-U027", got=root)
-    found = list_runs(root)
-    document = {"runs": [{"run": run.path, **run.document, "status": standing(run)} for run in found]}
+    found, damaged = list_runs(root), list_damaged(root)
+    document = {
+        "runs": [{"run": run.path, **run.document, "status": standing(run)} for run in found],
+        "damaged": damaged,
+    }
+    for path in damaged:
+        call.out.note(say("run.unreadable", path=path / "run.json"))
     if call.out.quiet:
         text = "\n".join(str(run.path) for run in found)
     elif not found:

@@ -1224,6 +1224,21 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "请清理空间或修复磁盘，然后重新执行相同命令：将从最后一个完整的检查点继续",
         ),
     ),
+    "EY-S207": (
+        Lines(
+            "this run's own description cannot be understood",
+            "{path}: {reason}",
+            "",
+            "restore run.json from a backup, or use the eyas that wrote it; weights and predictions in {folder} are "
+            "untouched",
+        ),
+        Lines(
+            "无法读取此运行的描述文件",
+            "{path}：{reason}",
+            "",
+            "请从备份恢复 run.json，或使用写出它的 eyas 版本；{folder} 中的权重和预测未受影响",
+        ),
+    ),
     "EY-S205": (
         Lines(
             "the trained weights could not be written",
@@ -1476,6 +1491,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "splits_short": ("too few cells", "单元格不足"),
     "splits_unknown": ("split {got}, not one of {allowed}", "划分 {got} 不在 {allowed} 中"),
     "splits_hash": ("{got} is not a hash", "{got} 不是哈希值"),
+    "plan.you_said_so_over": (
+        "you said so; more than the {n} cores that are free to us makes it slower, not faster",
+        "由您指定；超过可用的 {n} 个核心只会更慢",
+    ),
     "plan.you_said_so": ("you said so", "由您指定"),
     "plan.cuda": ("torch sees a CUDA device", "torch 检测到 CUDA 设备"),
     "plan.cpu": ("torch sees no accelerator", "torch 未检测到加速器"),
@@ -1522,6 +1541,12 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{path} is unfinished but differs ({difference}): a new run is started",
         "{path} 未完成但有差异（{difference}）：新建运行",
     ),
+    "run.no_font": (
+        "no font here has the characters of the class names: in pictures they are numbered, with a list beside them; "
+        "install one, such as fonts-noto-cjk",
+        "本机没有能显示类别名称的字体：图中以编号代替，旁附对照表；可安装字体，例如 fonts-noto-cjk",
+    ),
+    "run.unreadable": ("{path} cannot be understood; that run is passed over", "无法读取 {path}，已跳过该运行"),
     "run.other_images": ("the images are not the same", "图片不同"),
     "run.resumed.bitwise": (
         "resumed at step {step} (epoch {epoch}); promise: bitwise, as if it had not been interrupted",
@@ -1807,6 +1832,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.top5": ("among the top 5", "前 5 命中率"),
     "report.loss": ("loss", "损失"),
     "report.ece": ("calibration error", "校准误差"),
+    "report.epoch": ("epoch", "轮"),
     "report.epochs": ("epochs", "轮数"),
     "report.duration": ("time", "用时"),
     "report.rate": ("images / s", "张 / 秒"),

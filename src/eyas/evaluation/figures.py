@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from eyas.errors import MissingError
+from eyas.errors.messages import PHRASES, say
 from eyas.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -260,6 +261,19 @@ def _quiet(axes: Axes) -> None:
     axes.grid(visible=True, axis="y", alpha=0.25)
 
 
+def _words(*keys: str) -> tuple[list[str], dict[str, Any]]:
+    """Phrases in the reader's language, with the font to draw them in; English where no font here has them."""
+    said = [say(f"report.{key}") for key in keys]
+    if all(text.isascii() for text in said):
+        return said, {}
+    path = font_for(said)
+    if path is None:
+        return [PHRASES[f"report.{key}"][0] for key in keys], {}
+    from matplotlib.font_manager import FontProperties
+
+    return said, {"fontproperties": FontProperties(fname=str(path), size=10)}
+
+
 def curves(history: Mapping[str, Sequence[Any]]) -> bytes:
     """PNG bytes: loss, accuracy with its interval, and learning rate by epoch.
 
@@ -279,19 +293,21 @@ def curves(history: Mapping[str, Sequence[Any]]) -> bytes:
         if np.isfinite(y).any():
             axes.plot(epoch, y, color=colour, label=label, marker=marker)
 
-    line(loss, "train_loss", orange, "train")
-    line(loss, "val_loss", blue, "val")
-    line(accuracy, "val_accuracy", blue, "val")
+    words, font = _words("train", "val", "interval95", "loss", "accuracy", "lr", "epoch")
+    train, val, interval, *titles, epochs = words
+    line(loss, "train_loss", orange, train)
+    line(loss, "val_loss", blue, val)
+    line(accuracy, "val_accuracy", blue, val)
     low, high = column.get("val_low", none), column.get("val_high", none)
     if np.isfinite(low).any():
-        accuracy.fill_between(epoch, low, high, color=blue, alpha=0.15, linewidth=0, label="95 %")
-    line(rate, "lr", "#57606a", "lr")
-    for axes, title in ((loss, "loss"), (accuracy, "accuracy"), (rate, "learning rate")):
-        axes.set_title(title, fontsize=11)
-        axes.set_xlabel("epoch")
+        accuracy.fill_between(epoch, low, high, color=blue, alpha=0.15, linewidth=0, label=interval)
+    line(rate, "lr", "#57606a", titles[2])
+    for axes, title in zip((loss, accuracy, rate), titles, strict=True):
+        axes.set_title(title, **(font or {"fontsize": 11}))
+        axes.set_xlabel(epochs, **font)
         _quiet(axes)
         if len(axes.get_legend_handles_labels()[0]) > 1:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, prop=font.get("fontproperties"))
     return _png(figure)
 
 
@@ -320,8 +336,9 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> bytes:
     font["parse_math"] = False  # a class may be called "$5"
     axes.set_xticks(ticks, [names[t] for t in ticks], rotation=90, **font)
     axes.set_yticks(ticks, [names[t] for t in ticks], **font)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("label")
+    (predicted, label), worded = _words("predicted", "label")
+    axes.set_xlabel(predicted, **worded)
+    axes.set_ylabel(label, **worded)
     if side <= 20:
         for i in range(side):
             for j in range(side):

@@ -16,6 +16,7 @@ from eyas.data.samples import Split
 from eyas.data.split import write_splits
 from eyas.errors import EyasError, Interrupted, MissingError, Preempted, StorageError
 from eyas.errors.messages import say
+from eyas.evaluation import figures
 from eyas.flows.config import Resolved, to_toml
 from eyas.flows.finish import finish
 from eyas.flows.numerics import numerics_of, versions
@@ -137,6 +138,8 @@ def _tell(reporter: Reporter, prepared: Prepared) -> None:
     reporter.note(say("run.data", layout=samples.layout, n=f"{len(samples):,}", classes=classes, how=how))
     for note in (*samples.notes, *prepared.report.notes):
         reporter.note(f"  {note}")
+    if figures.legend(samples.classes):
+        reporter.note("! " + say("run.no_font"))
     if bad:
         row, (code, detail) = min(bad.items())
         codes = ", ".join(sorted({code for code, _ in bad.values()}))

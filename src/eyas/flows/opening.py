@@ -11,7 +11,7 @@ from eyas.errors import StorageError, UsageError
 from eyas.errors.messages import say
 from eyas.training import checkpoint
 from eyas.training.checkpoint import Loaded
-from eyas.training.run import UNFINISHED, Run, create, differences, list_runs, read
+from eyas.training.run import UNFINISHED, Run, create, differences, list_damaged, list_runs, read, refuse_damaged
 
 LENGTH = ("epochs", "time_s")
 """What `--extend` may change in a recipe."""
@@ -40,21 +40,23 @@ def open_run(
     """The run for an intent `{"recipe", "data"}`; a new one starts with `document`.
 
     Raises UsageError EY-U101 when `out` holds another run, EY-U102 when it holds something else, EY-U103 for an
-    `--extend` that does not lengthen a finished run.
+    `--extend` that does not lengthen a finished run; StorageError EY-S207 when `out` holds a run whose `run.json` is
+    damaged.
     """
     if out is not None:
         return _at(out, intent, document, root=root, name=name, fresh=fresh, extend=extend)
-    notes: list[str] = []
+    notes = [] if fresh else [say("run.unreadable", path=path / "run.json") for path in list_damaged(root)]
+    differing: list[str] = []
     if not fresh:
         for run in reversed(list_runs(root)):
             if run.status not in UNFINISHED:
                 continue
             changed = differences(run.document["intent"], intent)
             if not changed:
-                return Opened(run, resumed=True)
-            if len(changed) == 1 and not notes:
-                notes.append(say("run.differs", path=run.path, difference=_shown(changed)))
-    return Opened(create(None, root, name, document), notes=tuple(notes))
+                return Opened(run, resumed=True, notes=tuple(notes))
+            if len(changed) == 1 and not differing:
+                differing.append(say("run.differs", path=run.path, difference=_shown(changed)))
+    return Opened(create(None, root, name, document), notes=(*notes, *differing))
 
 
 def _at(
@@ -69,6 +71,7 @@ def _at(
 ) -> Opened:
     run = read(out)
     if run is None:
+        refuse_damaged(out)
         if out.exists() and (not out.is_dir() or any(p.name != ".lock" for p in out.iterdir())):
             raise UsageError("EY-U102", path=out)
         if extend:

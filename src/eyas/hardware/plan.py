@@ -84,7 +84,8 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
     """The Plan for a job on a machine; wishes override with the reason "you said so"."""
     device = _wish("device", wishes.device) or _device(job)
     on_cpu = device.value == "cpu"
-    threads = _wish("threads", wishes.threads) or _threads(machine)
+    threads = _many("threads", wishes.threads, machine) or _threads(machine)
+    workers = _many("workers", wishes.workers, machine) or Choice("workers", machine.cores, say("plan.workers"))
     return Plan(
         (
             device,
@@ -92,7 +93,7 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
             _memory_format(job, on_cpu=on_cpu),
             threads,
             _wish("parts", wishes.parts) or Choice("parts", 1, say("plan.parts")),
-            _wish("workers", wishes.workers) or Choice("workers", machine.cores, say("plan.workers")),
+            workers,
             _feeding(job),
         )
     )
@@ -100,6 +101,13 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
 
 def _wish(name: str, value: Value | None) -> Choice | None:
     return None if value is None else Choice(name, value, say("plan.you_said_so"))
+
+
+def _many(name: str, value: int | None, machine: Machine) -> Choice | None:
+    """A wish for threads or processes, with a word where there are more than cores."""
+    if value is not None and value > machine.cores:
+        return Choice(name, value, say("plan.you_said_so_over", n=machine.cores))
+    return _wish(name, value)
 
 
 def _device(job: Job) -> Choice:

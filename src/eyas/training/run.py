@@ -100,16 +100,38 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read(path: Path) -> Run | None:
     """The run in a folder, or None when there is none."""
     try:
-        document = json.loads((path / "run.json").read_text("utf-8"))
+        document: Any = json.loads((path / "run.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return Run(path, document) if document.get("schema") == SCHEMA else None
+    return Run(path, document) if isinstance(document, dict) and document.get("schema") == SCHEMA else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise StorageError EY-S207 when a folder is a run whose `run.json` cannot be understood."""
+    file = path / "run.json"
+    if not file.is_file() or read(path) is not None:
+        return
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        told = document.get("schema") if isinstance(document, dict) else document  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        reason = f"schema {told!r}, not {SCHEMA!r}"
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    raise StorageError("EY-S207", path=file, reason=reason, folder=path)
 
 
 def list_runs(root: Path) -> list[Run]:
     """The runs below `root`, oldest number first."""
-    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=_number) if root.is_dir() else []
-    return [run for p in folders if (run := read(p)) is not None]
+    return [run for p in _folders(root) if (run := read(p)) is not None]
+
+
+def list_damaged(root: Path) -> list[Path]:
+    """The runs below `root` whose `run.json` cannot be understood."""
+    return [p for p in _folders(root) if (p / "run.json").is_file() and read(p) is None]
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted((p for p in root.iterdir() if p.is_dir()), key=_number) if root.is_dir() else []
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -120,7 +142,7 @@ def _number(path: Path) -> tuple[int, str]:
 def find(target: str, root: Path) -> Run:
     """The run that a person means: a path, `latest`, or a number like `3` or `003` below `root`.
 
-    Raises UsageError EY-U110 that lists what there is.
+    Raises UsageError EY-U110 that lists what there is, StorageError EY-S207 for one whose `run.json` is damaged.
     """
     path = Path(target)
     if path.name == "latest" and not path.is_dir():
@@ -128,13 +150,12 @@ def find(target: str, root: Path) -> Run:
         hint = where / "latest"
         path = where / hint.read_text("utf-8").strip() if hint.is_file() else path
     elif target.isdigit() and not path.exists():
-        path = next(
-            (r.path for r in list_runs(root) if r.path.name.split("-")[0].lstrip("0") == target.lstrip("0")), path
-        )
+        path = next((p for p in _folders(root) if p.name.split("-")[0].lstrip("0") == target.lstrip("0")), path)
     elif not path.exists() and (root / target).is_dir():
         path = root / target
     run = read(path)
     if run is None:
+        refuse_damaged(path)
         known = ", ".join(r.path.name for r in list_runs(root)[-8:]) or "-"
         raise UsageError("EY-U110", target=target, known=known)
     return run
