@@ -329,7 +329,7 @@ def test_a_damaged_run_is_named_among_the_runs(call, tmp_path):
     folder = tmp_path / "runs/001-photos"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{")
-    code, out, err = call("runs", str(tmp_path / "runs"))
+    code, _, err = call("runs", str(tmp_path / "runs"))
     assert code == 0
     assert str(folder / "run.json") in err
     assert json.loads(call("runs", str(tmp_path / "runs"), "--json")[1])["damaged"] == [str(folder)]

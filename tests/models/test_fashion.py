@@ -71,6 +71,31 @@ def test_it_is_as_near_to_the_exact_net_as_the_modules_are(n, kind, mode):
             assert distance(found[name], value) < allowed, name
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_its_way_past_autograd_gives_the_loss_and_the_gradients_of_autograd_and_adds_them_up(smoothing):
+    fast, other = pair()[0], pair()[0]
+    x, y = images(96, "real")
+    told = [fast.supervise(x, y, smoothing=smoothing, batch_size=200) for _ in range(2)]
+    losses = [F.cross_entropy(other(x), y, label_smoothing=smoothing, reduction="sum") for _ in range(2)]
+    for loss, expected in zip(told, losses, strict=True):
+        (expected / 200).backward()
+        assert distance(loss, expected) < 1e-6
+    for (name, p), q in zip(fast.named_parameters(), other.parameters(), strict=True):
+        assert distance(p.grad, q.grad) < 1e-5, name
+        p.grad.mul_(2)  # as clipping would
+    for (name, a), b in zip(fast.named_buffers(), other.buffers(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_its_way_past_autograd_is_not_taken_where_it_does_not_apply():
+    fast, plain = pair()
+    x, y = images(16, "real")
+    assert plain.supervise(x, y, smoothing=0.0, batch_size=16) is None
+    fast.fc2.weight.requires_grad_(False)
+    assert fast.supervise(x, y, smoothing=0.0, batch_size=16) is None
+    assert all(p.grad is None for p in fast.parameters())
+
+
 def test_ties_in_a_pooling_window_go_to_the_first_as_in_torch():
     fast, plain = pair()
     x, y = images(64, "flat")

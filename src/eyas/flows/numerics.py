@@ -17,7 +17,7 @@ from eyas.hardware.plan import Plan
 from eyas.machine import look
 from eyas.version import __version__
 
-STEP_VERSION = 1
+STEP_VERSION = 2
 """Of the arithmetic of a step (loss, parts, update, average). Raised when the same inputs would give other bits."""
 
 BITS = ("device", "precision", "memory_format", "threads", "parts")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eyas.models.fashion_fast import FastNet, Shelf, scores
+from eyas.models.fashion_fast import FastNet, Shelf, scores, supervise
 from eyas.models.normalise import Normalise
 
 
@@ -39,6 +39,26 @@ class FashionCNN(nn.Module):
         if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
             return FastNet.apply(self._shelf, images, shift, scale, norms, *parameters)  # pyright: ignore[reportReturnType]
         return scores(self._shelf, images, shift, scale, norms, parameters)
+
+    def supervise(self, images: Tensor, labels: Tensor, *, smoothing: float, batch_size: int) -> Tensor | None:
+        """`training.step.Supervises`: the summed loss, `.grad` set; None where the fast way does not apply."""
+        parameters = None if self.plain else self._fast_parameters(images)
+        if parameters is None or not all(p.requires_grad for p in parameters):
+            return None
+        loss, gradients = supervise(
+            self._shelf,
+            images,
+            labels,
+            self.normalise.shift.view(1),
+            self.normalise.scale.view(1),
+            (self.bn1, self.bn2),
+            parameters,
+            smoothing=smoothing,
+            batch_size=batch_size,
+        )
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        return loss
 
     def _modules_forward(self, images: Tensor) -> Tensor:
         x = self.normalise(images)

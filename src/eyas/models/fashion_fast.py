@@ -300,6 +300,35 @@ class FastNet(torch.autograd.Function):
         return None, None, None, None, None, *grads
 
 
+def supervise(
+    shelf: Shelf,
+    images: Tensor,
+    labels: Tensor,
+    shift: Tensor,
+    scale: Tensor,
+    norms: Norms,
+    parameters: tuple[Tensor, ...],
+    *,
+    smoothing: float,
+    batch_size: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """Summed cross-entropy, and the gradients of it over `batch_size`: forward, loss and backward without autograd.
+
+    110 small operations do not have to be written down first: a tenth of a step at batch 128.
+    """
+    with torch.inference_mode():
+        work = shelf.take(len(images))
+        logits, small = _forward(work, images, shift, scale, norms, parameters)
+        log_p = torch.log_softmax(logits, 1)
+        target = torch.full_like(log_p, smoothing / log_p.shape[1])
+        target.scatter_add_(1, labels.unsqueeze(1), torch.full_like(log_p[:, :1], 1 - smoothing))
+        loss = (log_p * target).sum().neg_()
+        gradient = log_p.exp_().sub_(target).div_(batch_size)
+        found = _backward(work, gradient, (norms[0].training, norms[1].training), small, parameters)
+        shelf.put(work)
+    return loss, [g.clone() for g in found]  # what inference mode made could not be changed in place later
+
+
 def scores(
     shelf: Shelf, images: Tensor, shift: Tensor, scale: Tensor, norms: Norms, parameters: tuple[Tensor, ...]
 ) -> Tensor:

@@ -48,10 +48,11 @@ class Optimizer:
 
     def __init__(self, choice: OptimizerChoice, model: nn.Module) -> None:
         self.choice = choice
-        groups: dict[tuple[bool, float], tuple[list[str], list[nn.Parameter]]] = {}
+        groups: dict[tuple[float, float], tuple[list[str], list[nn.Parameter]]] = {}
         for name, p in model.named_parameters():
             if p.requires_grad:
-                key = (decays(name, p), float(getattr(p, "lr_scale", 1.0)))
+                decay = choice.weight_decay if decays(name, p) else 0.0
+                key = (decay, float(getattr(p, "lr_scale", 1.0)))
                 names, parameters = groups.setdefault(key, ([], []))
                 names.append(name)
                 parameters.append(p)
@@ -60,7 +61,7 @@ class Optimizer:
             Group(
                 names=tuple(names),
                 parameters=ps,
-                weight_decay=choice.weight_decay if decay else 0.0,
+                weight_decay=decay,
                 lr_scale=scale,
                 moments={kind: [torch.zeros_like(p, requires_grad=False) for p in ps] for kind in kinds},
             )
