@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyas.errors import StorageError
+from eyas.training.durable import make_folders, sync_directory
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -108,15 +109,6 @@ def _creating(path: Path) -> Generator[_Hashing]:
         os.close(descriptor)  # an error here is an error of the write: it is raised and the whole checkpoint dropped
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def safetensors_parts(arrays: Arrays, metadata: Mapping[str, str] | None = None) -> Iterator[bytes | memoryview]:
     """The bytes of a safetensors file, piece by piece: 8-byte length, JSON header, then the arrays in order of name.
 
@@ -170,7 +162,7 @@ def write(
     StorageError EY-S201 when there is no room for it, before a byte is written.
     """
     expected = sum(a.nbytes for arrays in tensors.values() for a in arrays.values())
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     target = folder / name
     if NAME.fullmatch(name) and target.exists():
         try:  # a resume at its last step saves that step again: what is whole is not touched
@@ -198,9 +190,7 @@ def write(
         with _creating(temporary / MANIFEST) as file:
             file.write(_json(manifest | {"sha256": _digest(manifest)}))
         sync_directory(temporary)
-        if (
-            target.exists()
-        ):  # `chosen`, chosen anew after an extension: its weights are in the checkpoint of their step too
+        if target.exists():  # `chosen`, chosen anew after an extension: its weights are in their step's checkpoint too
             _discard(target)
         temporary.rename(target)
         sync_directory(folder)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from eyas.errors import StorageError, UsageError
+from eyas.training.durable import make_folders, sync_directory
 
 try:
     import fcntl
@@ -55,12 +56,15 @@ class Run:
         """Append one decision, durable before this returns. This file is never cut: a resume replays it."""
         line = json.dumps(decision, ensure_ascii=False) + "\n"
         path = self.path / "decisions.jsonl"
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
+        is_new = not path.exists()
+        if not is_new and not path.read_bytes().endswith(b"\n"):
             line = "\n" + line  # a kill tore the last line: it must not swallow this one
         with path.open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            sync_directory(self.path)
 
     def decisions(self) -> list[dict[str, Any]]:
         """All decisions, oldest first; a torn last line (a kill while writing) does not count."""
@@ -91,6 +95,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -165,11 +170,12 @@ def create(out: Path | None, root: Path, name: str, document: Mapping[str, Any])
     """A new run folder: `out` taken literally, or the next number below `root`. Raises StorageError EY-S203."""
     try:
         if out is None:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(root)
             path = _next(root, name)
+            sync_directory(root)
         else:
             path = out
-            path.mkdir(parents=True, exist_ok=True)
+            make_folders(path)
         run = Run(path)
         run.write(schema=SCHEMA, name=path.name, **document)
         if out is None:
