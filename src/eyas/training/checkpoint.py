@@ -1,8 +1,9 @@
 """Checkpoints that survive: written whole or not at all, checked when read, never the last good one destroyed.
 
 Protocol: a temporary directory beside the target; every file created exclusively, hashed while it is written, fsynced;
-MANIFEST.json (sizes, SHA-256, fingerprints) last; fsync of the directory; rename; fsync of the parent. A failed fsync
-is never retried, since the kernel may have dropped the pages (Rebello et al., ATC 2020): the new one is thrown away.
+MANIFEST.json (sizes, SHA-256, fingerprints) last; all read back; fsync of the directory; rename; fsync of the parent. A
+failed fsync is never retried, since the kernel may have dropped the pages (Rebello et al., ATC 2020): the new one is
+thrown away.
 
 This module does not import torch: it gets named numpy arrays. The files are safetensors, written by us because the
 library cannot hash while writing, and JSON.
@@ -11,6 +12,7 @@ library cannot hash while writing, and JSON.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -189,6 +191,7 @@ def write(
         manifest = {"format": FORMAT, "name": name, "files": files, "fingerprints": dict(fingerprints)}
         with _creating(temporary / MANIFEST) as file:
             file.write(_json(manifest | {"sha256": _digest(manifest)}))
+        _read_back(temporary, files | {MANIFEST: {"sha256": file.sha256.hexdigest()}})
         sync_directory(temporary)
         if target.exists():  # `chosen`, chosen anew after an extension: its weights are in their step's checkpoint too
             _discard(target)
@@ -198,6 +201,14 @@ def write(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return Written(target, sum(int(f["bytes"]) for f in files.values()))
+
+
+def _read_back(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise OSError when a file is not what was written: some disks and drivers say yes and do nothing."""
+    for name, told in files.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != told["sha256"]:
+                raise OSError(errno.EIO, f"{name} reads back otherwise than it was written")
 
 
 def read(path: Path) -> Loaded:
