@@ -117,7 +117,7 @@ def ours(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], *, batch: i
     inputs = catalog.Inputs(10, 28, 28, 1, [0.2860], [0.3530])
     model = catalog.build(catalog.find("fashion-cnn"), inputs, arguments={}, seed=0)
     state = State(model, Optimizer(recipe.optimizer, model))
-    feed = StreamFeed(stream, device=torch.device("cpu"), depth=plan.whole("prefetch"))
+    feed = StreamFeed(stream, device=torch.device("cpu"), threads=plan.whole("loader_threads"))
     autocast = torch.bfloat16 if plan["precision"] == "bf16" else None
     hooks = Hooks(None, lambda state, at, best: iter(()), lambda at: False, lambda at: None, lambda: None)
     replicas = One(parts=1, seed=0, device=torch.device("cpu"))

@@ -21,6 +21,7 @@ from eyas.artifact.decode import (
     decode,
     decoder_identity,
     inspect,
+    limits_with,
     raw,
 )
 from eyas.errors import DataError
@@ -128,11 +129,30 @@ def test_sixteen_bit_grey_keeps_its_transparent_value():
     np.testing.assert_array_equal(decode(data)[..., 0], want)
 
 
-def test_sixteen_bit_colour_is_its_high_byte():
-    deep = RNG.integers(0, 65536, (5, 6, 3), dtype=np.uint16)
-    data = rows_png(deep.astype(">u2").view(np.uint8).reshape(5, -1), 16, 2)
-    np.testing.assert_array_equal(decode(data), deep >> 8)
+def test_sixteen_bit_colour_is_divided_by_257():
+    deep = RNG.integers(0, 65536, (50, 60, 3), dtype=np.uint16)
+    data = rows_png(deep.astype(">u2").view(np.uint8).reshape(50, -1), 16, 2)
+    np.testing.assert_array_equal(decode(data), np.round(deep / 257))
     assert inspect(data).notes == ("W03",)
+
+
+@pytest.mark.parametrize("grey", [True, False], ids=["grey", "colour"])
+def test_sixteen_bit_pictures_with_alpha_are_composited(grey):
+    deep = RNG.integers(0, 65536, (9, 7, 2 if grey else 4), dtype=np.uint16)
+    deep[..., -1] = np.where(deep[..., -1] > 30000, 65535, 0)
+    data = rows_png(deep.astype(">u2").view(np.uint8).reshape(9, -1), 16, 4 if grey else 6)
+    colour = np.broadcast_to(deep[..., :1], (9, 7, 3)) if grey else deep[..., :3]
+    np.testing.assert_array_equal(decode(data), np.where(deep[..., -1:] == 0, 255, np.round(colour / 257)))
+
+
+def test_a_transparent_sixteen_bit_colour_is_exactly_that_one():
+    deep = np.full((4, 4, 3), 0x1234, np.uint16)
+    deep[1, 2, 0] = 0x1235  # the high byte is the same
+    key = (b"tRNS", struct.pack(">3H", *[0x1234] * 3))
+    data = rows_png(deep.astype(">u2").view(np.uint8).reshape(4, -1), 16, 2, key)
+    want = np.full((4, 4, 3), 255)
+    want[1, 2] = np.round(deep[1, 2] / 257)
+    np.testing.assert_array_equal(decode(data), want)
 
 
 # ---- transparency ----------------------------------------------------------------------------------------------------
@@ -326,6 +346,23 @@ def test_wide_gamut_profiles_are_converted_to_srgb(profile, form, options):
     np.testing.assert_array_equal(decode(data), np.asarray(want))
     assert np.abs(decode(data).astype(int) - stored).max() > 10
     assert inspect(data).notes == ("W05",)
+
+
+#: red, green and blue of sRGB in XYZ (D50), as in the table of its standard profile
+SRGB = np.array([(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)]).T
+P3_COLOURS = [(0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)]
+ADOBE_COLOURS = [(0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)]
+
+
+@pytest.mark.parametrize(("profile", "colours"), [(P3, P3_COLOURS), (ADOBE, ADOBE_COLOURS)], ids=["p3", "adobe"])
+def test_wide_gamut_colours_are_those_that_arithmetic_gives(profile, colours):
+    stored = 60 + noise(16, 16, 3) // 2  # not so vivid that sRGB has no such colour
+    linear = (stored / 255) ** (563 / 256) @ np.array(colours) @ np.linalg.inv(SRGB).T
+    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
+    inside = ((linear >= 0) & (linear <= 1)).all(axis=2)
+    got = decode(encoded(Image.fromarray(stored), "PNG", icc_profile=profile))
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(got[inside], 255 * curved[inside], atol=2)
 
 
 def test_greys_stay_grey_under_a_wide_gamut_profile():
@@ -601,9 +638,35 @@ def test_tiff_and_avif_are_read_when_they_are_allowed():
     assert inspect(turned, both).height == 40
     deep = encoded(Image.fromarray(np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)), "TIFF")
     np.testing.assert_array_equal(decode(deep, limits=both)[..., 0].ravel(), np.round(np.arange(0, 65536, 256) / 257))
-    assert refused(encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"), limits=both).code == "E04"
-    assert refused(data[: len(data) // 2], limits=both).code in ("E03", "E04")
     assert decode(encoded(smooth(), "AVIF"), limits=both).shape == (24, 40, 3)
+
+
+def test_opt_in_formats_say_how_they_are_allowed():
+    for form in ("TIFF", "AVIF"):
+        error = refused(encoded(smooth(), form))
+        assert error.code == "E07"
+        assert f"--allow {form.lower()}" in error.detail
+
+
+def test_floating_point_is_taken_as_zero_to_one_and_noted():
+    both = limits_with(("TIFF",))
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    data = encoded(Image.fromarray(values), "TIFF")
+    np.testing.assert_array_equal(decode(data, limits=both)[..., 1], np.round(values * 255))
+    assert inspect(data, both).notes == ("W04",)
+    for wrong in (values * 255, values - 0.5, np.where(values > 0.5, np.nan, values).astype(np.float32)):
+        assert refused(encoded(Image.fromarray(wrong), "TIFF"), limits=both).code == "E04"
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("AVIF", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "tiff_deflate"})],
+)
+def test_a_cut_file_of_an_opt_in_format_is_truncated(form, options):
+    both = limits_with(("TIFF", "AVIF"))
+    data = encoded(smooth((80, 60)), form, **options)
+    for share in (0.1, 0.3, 0.5, 0.9, 0.99):
+        assert refused(data[: int(len(data) * share)], limits=both).code == "E03", share
 
 
 # ---- raw pixels and identity -----------------------------------------------------------------------------------------

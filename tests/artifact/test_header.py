@@ -6,9 +6,14 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from eyas.artifact.decode import DEFAULT_LIMITS, DecodeError, Header, Limits, decode, inspect
+from eyas.artifact.header import is_whole, trailing
+
+FORMS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:
@@ -180,3 +185,36 @@ def test_sixteen_bits_orientation_and_profile_make_notes():
     assert header.notes == ("W02", "W03", "W05", "W07")
     assert header.stored_size == (4, 3)
     assert header.has_icc
+
+
+# ---- what comes after the picture ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bytes_after_the_end_of_a_picture_are_counted(form):
+    data = encoded(Image.new("RGB", (20, 10), "red"), form)
+    assert trailing(data, form) == 0
+    for more in (b"\0", b"a film that a phone made", bytes(5000)):
+        assert trailing(data + more, form) == len(more), more[:9]
+
+
+def test_a_second_picture_that_the_jpeg_announces_is_no_surplus():
+    both = encoded(Image.new("RGB", (20, 10), "red"), "MPO", save_all=True, append_images=[Image.new("RGB", (20, 10))])
+    assert trailing(both, "JPEG") == 0
+    assert trailing(both + b"film", "JPEG") == 4
+
+
+def test_animations_have_nothing_after_their_end():
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "lime")]
+    for form in ("GIF", "PNG", "WEBP"):
+        data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+        assert trailing(data, form) == 0
+        assert trailing(data + b"12345", form) == 5
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(form=st.sampled_from([*FORMS, "AVIF", "TIFF"]), cut=st.floats(0, 1), junk=st.binary(max_size=40))
+def test_no_bytes_whatever_make_the_count_fail(form, cut, junk):
+    data = encoded(Image.new("RGB", (20, 10), "red"), form)
+    assert trailing(data[: int(cut * len(data))] + junk, form) >= 0
+    assert is_whole(data[: int(cut * len(data))] + junk, form) in (True, False)

@@ -191,6 +191,7 @@ def test_the_fingerprint_changes_with_every_field():
     other = {
         "height": 31, "width": 31, "channels": 1, "resize": "none", "short_side": 38, "mean": (0.5, 0.4, 0.31),
         "std": (0.2, 0.2, 0.21), "crop": "top", "interpolation": "nearest", "grey": "bt709", "decoder": RAW_DECODER,
+        "allow": ("TIFF",),
     }  # fmt: skip
     assert set(other) == {field.name for field in dataclasses.fields(Preprocess)}
     prints = {photo(**{name: value}).fingerprint() for name, value in other.items()} | {photo().fingerprint()}

@@ -5,26 +5,36 @@ images: `corpus()` is a list of (class, file name, split).
 """
 
 import gzip
+import hashlib
+import io
 import json
 import os
 import random
+import shutil
 import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eyas.data.samples import ArraySource, FileSource, Split
-from eyas.data.source import find
+from eyas.data.layouts.assemble import take
+from eyas.data.samples import ArraySource, ByteSource, Split
+from eyas.data.source import find, look
 
 CLASSES = ("cat", "dog 2", "dog 10", "猫咪 B")
 PER_CLASS = 4
 
 
 @pytest.fixture(autouse=True)
-def english(monkeypatch):
+def surroundings(monkeypatch, tmp_path):
     monkeypatch.setenv("EYAS_LANG", "en")
+    monkeypatch.setenv("EYAS_CACHE", str(tmp_path / "cache"))
 
 
 SEED = {"order": 7}
@@ -51,9 +61,16 @@ def file_name(number):
     return f"photo {number * 5} 图.{'PNG' if number % 2 else 'png'}"
 
 
+def encoded(label, number):
+    """The bytes of one image file."""
+    out = io.BytesIO()
+    Image.fromarray(pixels(label, number)).save(out, "PNG")
+    return out.getvalue()
+
+
 def save(path, label, number):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(label, number)).save(path, "PNG")
+    path.write_bytes(encoded(label, number))
 
 
 def litter(root):
@@ -145,17 +162,151 @@ def npz_file(root):
     return {"data": root / "data.npz"}
 
 
-LAYOUTS = [
-    class_folders, split_folders, csv_file, csv_folder, csv_gb18030, tsv_bom, jsonl_file,
-    labels_in_names, idx_files, npz_file,
+def metadata_of_splits(root):
+    """As Hugging Face keeps folders of images: a table in the folder of each split."""
+    rows = {}
+    for label, number, split in corpus():
+        folder = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}[split]
+        name = f"{label}-{file_name(number)}"
+        save(root / folder / name, label, number)
+        rows.setdefault(folder, []).append(f"{name},{CLASSES[label]}")
+    for folder, lines in rows.items():
+        (root / folder / "metadata.csv").write_text("\n".join(["file_name,label", *lines]), "utf-8")
+    return {"data": root}
+
+
+def splits_in_paths(root):
+    """One table above the folders of the splits, which only its paths name."""
+    lines = []
+    for label, number, split in corpus():
+        folder = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}[split]
+        name = f"{folder}/{label}-{file_name(number)}"
+        save(root / name, label, number)
+        lines.append(json.dumps({"file_name": name, "label": CLASSES[label]}))
+    (root / "metadata.jsonl").write_text("\n".join(lines), "utf-8")
+    return {"data": root}
+
+
+def _loose(root, make):
+    """A layout written beside `root`, to be put into an archive: (folder, names of its files in no order)."""
+    folder = root.parent / "loose"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    arguments = make(folder)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    random.Random(SEED["order"]).shuffle(names)
+    return folder, names, {key: value for key, value in arguments.items() if key != "data"}
+
+
+def zipped(make, method):
+    def layout(root):
+        folder, names, more = _loose(root, make)
+        with zipfile.ZipFile(root / "photos.zip", "w", method) as archive:
+            for name in names:
+                archive.write(folder / name, name)
+        return {"data": root / "photos.zip", **more}
+
+    layout.__name__ = f"{make.__name__}_in_{'stored' if method == zipfile.ZIP_STORED else 'deflated'}_zip"
+    return layout
+
+
+def tarred(make, mode, end, before=""):
+    def layout(root):
+        folder, names, more = _loose(root, make)
+        with tarfile.open(root / f"photos{end}", mode) as archive:
+            for name in names:
+                archive.add(folder / name, f"{before}{name}")
+        return {"data": root / f"photos{end}", **more}
+
+    layout.__name__ = f"{make.__name__}_in{end}"
+    return layout
+
+
+def zips_of_splits(root):
+    """train.zip, val.zip and test.zip beside one another."""
+    for name, wanted in (("train", Split.TRAIN), ("val", Split.VAL), ("test", Split.TEST)):
+        with zipfile.ZipFile(root / f"{name}.zip", "w") as archive:
+            for label, number, split in corpus():
+                if split is wanted:
+                    archive.writestr(f"{CLASSES[label]}/{file_name(number)}", encoded(label, number))
+    return {"data": root}
+
+
+def _shard(path, items, label_of):
+    with tarfile.open(path, "w") as archive:
+        for label, number in items:
+            for end, data in (("png", encoded(label, number)), label_of(label)):
+                info = tarfile.TarInfo(f"{label}-photo {number * 5} 图.{end}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+
+
+def shards(root):
+    """WebDataset; numbers in .cls, names beside the shards."""
+    for name, wanted in (("train", Split.TRAIN), ("val", Split.VAL), ("test", Split.TEST)):
+        for half in (0, 1):
+            items = [(label, n) for label, n, split in corpus() if split is wanted and label % 2 == half]
+            _shard(root / f"{name}-{half:03d}.tar", items, lambda label: ("cls", f"{label}\n".encode()))
+    (root / "classnames.txt").write_text("\n".join(CLASSES), "utf-8")
+    return {"data": root}
+
+
+def shards_by_braces(root):
+    """The same, named by a pattern; labels are in JSON."""
+    for name, wanted in (("train", Split.TRAIN), ("val", Split.VAL), ("test", Split.TEST)):
+        items = [(label, n) for label, n, split in corpus() if split is wanted]
+        _shard(root / f"{name}-0.tar", items, lambda label: ("json", json.dumps({"label": CLASSES[label]}).encode()))
+    return {"data": root / "{train,val,test}-{0..0}.tar"}
+
+
+def parquet(root, *, named=True):
+    """As `datasets` writes it: a struct of bytes and path, a ClassLabel, a file or more for each split."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (root / "data").mkdir()
+    feature = {"image": {"_type": "Image"}, "label": {"names": list(CLASSES), "_type": "ClassLabel"}}
+    for name, wanted in (("train", Split.TRAIN), ("validation", Split.VAL), ("test", Split.TEST)):
+        items = sorted(item for item in corpus() if item[2] is wanted)
+        for half in (0, 1):
+            rows = items[half::2]
+            kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+            images = pa.array([{"bytes": encoded(label, n), "path": file_name(n)} for label, n, _ in rows], kind)
+            labels = pa.array([label if named else CLASSES[label] for label, _, _ in rows])
+            table = pa.table({"image": images, "label": labels})
+            if named:
+                table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": feature}})})
+            pq.write_table(table, root / "data" / f"{name}-{half:05d}-of-00002.parquet", row_group_size=3)
+    return {"data": root}
+
+
+def parquet_of_names(root):
+    """The same with labels that are text."""
+    return parquet(root, named=False)
+
+
+NO_SPLITS = [
+    class_folders, labels_in_names,
+    zipped(class_folders, zipfile.ZIP_STORED), zipped(class_folders, zipfile.ZIP_DEFLATED),
+    zipped(labels_in_names, zipfile.ZIP_DEFLATED),
+    tarred(class_folders, "w", ".tar", "./"), tarred(class_folders, "w:gz", ".tar.gz", "one folder/"),
 ]  # fmt: skip
-WITH_SPLITS = [layout for layout in LAYOUTS if layout not in (class_folders, labels_in_names)]
+WITH_SPLITS = [
+    split_folders, csv_file, csv_folder, csv_gb18030, tsv_bom, jsonl_file, metadata_of_splits, splits_in_paths,
+    idx_files, npz_file, shards, shards_by_braces, zips_of_splits,
+    zipped(split_folders, zipfile.ZIP_DEFLATED), zipped(csv_folder, zipfile.ZIP_DEFLATED),
+    zipped(metadata_of_splits, zipfile.ZIP_STORED), tarred(split_folders, "w:xz", ".tar.xz"),
+    tarred(csv_gb18030, "w:bz2", ".tar.bz2"), tarred(jsonl_file, "w", ".tar", "one folder/"),
+]  # fmt: skip
+if find_spec("pyarrow") is not None:
+    WITH_SPLITS += [parquet, parquet_of_names]
+LAYOUTS = NO_SPLITS + WITH_SPLITS
 
 
 def look_at(samples, row):
     """The pixels of one sample, whatever the source."""
-    if isinstance(samples.source, FileSource):
-        with Image.open(samples.source.path(row)) as image:
+    if isinstance(samples.source, ByteSource):
+        with Image.open(io.BytesIO(samples.source.read(row))) as image:
             return np.asarray(image)
     assert isinstance(samples.source, ArraySource)
     return samples.source.images[row]
@@ -273,3 +424,70 @@ def test_a_folder_of_class_folders_joins_as_val(make, tmp_path):
     for row in rows:
         assert (look_at(samples, row) == pixels(int(samples.labels[row]), 50)).all()
     assert len(content(samples)) == 18
+
+
+@pytest.mark.parametrize(
+    "make", [class_folders, zipped(class_folders, zipfile.ZIP_DEFLATED), shards], ids=lambda layout: layout.__name__
+)
+def test_an_archive_joins_as_test_under_names_of_its_own(make, tmp_path):
+    root = tmp_path / "数据 set"
+    root.mkdir()
+    arguments = make(root)
+    if make is shards:
+        for path in [*root.glob("test-*"), *root.glob("val-*")]:
+            path.unlink()
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    extra = zipped(class_folders, zipfile.ZIP_STORED)(other)["data"]
+    alone, samples = look(**arguments), find(**arguments, test=str(extra))
+    names = [samples.source.name(row) for row in range(len(samples))]
+    assert len(set(names)) == len(names)
+    assert names[: len(alone)] == [alone.source.name(row) for row in range(len(alone))]
+    for row in samples.rows(Split.TEST):
+        assert any((look_at(samples, row) == pixels(int(samples.labels[row]), n)).all() for n in range(PER_CLASS))
+    assert len(samples.source.stat()) == len(samples)
+
+
+READ = """
+import hashlib, json, sys
+from eyas.data.places import read
+for place, stat in json.load(sys.stdin):
+    print(hashlib.sha256(read(place, tuple(stat))).hexdigest())
+"""
+
+
+def test_another_process_reads_the_same_bytes_from_places_that_went_through_json(layout):
+    samples = find(**layout[2])
+    if not isinstance(samples.source, ByteSource):
+        pytest.skip("raw pixels are in memory")
+    source, n = samples.source, len(samples)
+    told = json.dumps([[source.place(row), stat] for row, stat in enumerate(source.stat().tolist())])
+    done = subprocess.run([sys.executable, "-c", READ], input=told, capture_output=True, text=True, check=True)
+    wanted = {hashlib.sha256(encoded(label, number)).hexdigest() for label, number, _ in corpus()}
+    assert done.stdout.split() == [hashlib.sha256(source.read(row)).hexdigest() for row in range(n)]
+    assert set(done.stdout.split()) == wanted
+
+
+def test_a_file_that_was_touched_has_another_stat_or_identity(layout):
+    _, root, arguments = layout
+    before = find(**arguments).source
+    stat = before.stat()
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000))
+    after = find(**arguments).source
+    if isinstance(before, ByteSource):
+        assert (stat != after.stat()).any(axis=1).all()
+    else:  # raw pixels are known by their content
+        assert before.identity == after.identity
+
+
+def test_taking_some_rows_keeps_their_bytes_and_names(layout):
+    samples = find(**layout[2])
+    rows = np.arange(1, len(samples), 3)
+    some = take(samples, rows)
+    assert [some.source.name(at) for at in range(len(rows))] == [
+        str(samples.source.name(row)) if isinstance(samples.source, ByteSource) else f"{at:06d}"
+        for at, row in enumerate(rows)
+    ]
+    assert all((look_at(some, at) == look_at(samples, row)).all() for at, row in enumerate(rows))

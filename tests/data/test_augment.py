@@ -325,3 +325,33 @@ def test_settings_say_themselves():
     assert EVERYTHING.to_dict()["resized_crop"] == (0.3, 1.0)
     assert EVERYTHING.mixes
     assert EVERYTHING.warps
+
+
+@pytest.mark.parametrize("shape", [(24, 24, 3), (31, 17, 1), (9, 26, 3), (5, 5, 3)])
+@pytest.mark.parametrize("pad", [0, 1, 3, 4])
+def test_large_images_are_cropped_to_the_same_pixels_as_small_ones(monkeypatch, shape, pad):
+    g = np.random.default_rng(pad)
+    images, shift = g.integers(0, 256, (20, *shape), np.uint8), g.integers(0, 2 * pad + 1, (20, 2))
+    h, w, _ = shape
+    expected = [
+        np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")[y : y + h, x : x + w]
+        for image, (y, x) in zip(images, shift, strict=True)
+    ]
+    for limit in (0, 10**9):
+        monkeypatch.setattr(apply, "LARGE_BYTES", limit)
+        assert (apply.cropped(images, shift, pad) == expected).all()
+        flip = g.random(20) < 0.5
+        mirrored = [image[:, ::-1] if turn else image for image, turn in zip(expected, flip, strict=True)]
+        assert (apply.cropped(images, shift, pad, flip) == mirrored).all()
+
+
+def test_a_flip_is_the_mirror_image_wherever_it_happens():
+    pixels = np.random.default_rng(3).integers(0, 256, (6, 30, 40, 3), np.uint8)
+    pack, slots = Pack.in_memory(pixels), np.arange(6)
+    for height, width in ((30, 40), (20, 24)):
+        plain = draws_of(Augment(), 6)
+        turned = type(plain)(n=6, flip=np.array([True, False, True, True, False, False]))
+        one = apply.render(pack, slots, plain, height=height, width=width, pad=0)
+        other = apply.render(pack, slots, turned, height=height, width=width, pad=0)
+        for row in range(6):
+            assert (other[row] == (one[row][:, ::-1] if turned.flip[row] else one[row])).all()

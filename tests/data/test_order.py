@@ -111,3 +111,13 @@ def test_orders_say_what_decides_them():
     said = [order.to_dict() for order in orders()]
     assert [s["order"] for s in said] == ["shuffled", "shuffled", "balanced", "weighted"]
     assert said[0] != Shuffled(5, 1).to_dict()
+
+
+def test_an_epoch_of_every_order_is_defined_and_repeats_of_none_are_the_same():
+    for order, length in ((Shuffled(50, 1), 50), (Balanced(np.arange(50) % 3, 1), 51), (Weighted(np.ones(50), 1), 50)):
+        assert order.length == length
+        epochs = order.rows(0, 3 * length).reshape(3, length)
+        assert (order.epochs(0, 3 * length) == np.repeat(np.arange(3), length)).all()
+        assert len({tuple(epoch) for epoch in epochs.tolist()}) == 3
+    weighted = np.bincount(Weighted(np.array([1.0, 2.0, 5.0]), 4).rows(0, 80_000), minlength=3) / 10_000
+    assert np.abs(weighted - [1, 2, 5]).max() < 0.06

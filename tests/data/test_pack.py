@@ -19,8 +19,10 @@ import eyas
 from eyas.artifact.decode import decode
 from eyas.artifact.preprocess import Fit, Preprocess
 from eyas.data import worker
-from eyas.data.pack import HEADER_BYTES, build, channel_sums, find, probe
+from eyas.data.pack import HEADER_BYTES, channel_sums, find, probe
+from eyas.data.packing import COLUMNS_BYTES, build
 from eyas.data.samples import ArraySource, FileSource, Samples
+from eyas.data.worker import RECORD
 from eyas.errors import DataError, InternalError, StorageError
 
 SAME = [(16, 16)]
@@ -184,7 +186,7 @@ def test_no_rows_are_an_empty_pack(tmp_path):
 
 @pytest.mark.parametrize("sizes", [SAME, MANY], ids=["same", "many"])
 def test_several_workers_make_the_same_pack(tmp_path, monkeypatch, sizes):
-    monkeypatch.setattr("eyas.data.pack.WORTH_S", 1e-9)
+    monkeypatch.setattr("eyas.data.packing.WORTH_S", 1e-9)
     found = write(tmp_path / "photos", n=50, sizes=sizes)
     pack = packed(found, tmp_path / "cache", workers=3)
     right(pack, found)
@@ -257,7 +259,7 @@ def test_lost_bytes_are_found_by_verify(tmp_path):
 
 @pytest.mark.parametrize("sizes", [SAME, MANY], ids=["same", "many"])
 def test_a_crash_and_a_hang_of_the_decoder_cost_exactly_these_images(tmp_path, monkeypatch, sizes):
-    monkeypatch.setattr("eyas.data.pack.WORTH_S", 1e-9)  # two workers, however little there is to do
+    monkeypatch.setattr("eyas.data.packing.WORTH_S", 1e-9)  # two workers, however little there is to do
     monkeypatch.setenv("EYAS_FAULT_DECODE", "crash:013;hang:006.png")
     found = write(tmp_path / "photos", n=20, sizes=sizes)
     pack = packed(found, tmp_path / "cache", timeout_s=1.0)
@@ -365,7 +367,7 @@ def test_too_little_space_names_the_bytes_and_leaves_nothing(tmp_path, monkeypat
     with pytest.raises(StorageError, match="5,000 bytes") as caught:
         packed(found, tmp_path / "cache")
     assert caught.value.code == "EY-S100"
-    assert "9,984 bytes" in str(caught.value)
+    assert f"{12 * (16 * 16 * 3 + RECORD.itemsize) + COLUMNS_BYTES:,} bytes" in str(caught.value)
     assert not list((tmp_path / "cache/packs").glob("*.partial"))
 
 

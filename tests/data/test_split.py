@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from eyas.data.samples import FileSource, Samples, Split
 from eyas.data.source import find
-from eyas.data.split import assign, inherit, parse_part, places, read_splits, write_splits
+from eyas.data.split import assign, parse_part, places
+from eyas.data.splits_file import inherit, read_splits, write_splits
 from eyas.errors import DataError
 
 TRAIN, VAL, TEST, NONE = Split.TRAIN, Split.VAL, Split.TEST, Split.NONE
@@ -198,7 +199,9 @@ def test_copies_with_different_labels_and_leaks_are_reported(tmp_path):
     _, report = assign(samples, hashes)
     assert report.duplicates == 2
     assert report.conflicts == ((0, 2),)
-    assert [(leak.earlier, leak.later, leak.count, leak.examples) for leak in report.leaks] == [(TRAIN, VAL, 1, (4,))]
+    assert [(leak.earlier, leak.later, leak.count, leak.examples) for leak in report.leaks] == [
+        (TRAIN, VAL, 1, ((4, 1),))
+    ]
     assert any("1 images of val are in train" in note for note in report.notes)
 
 
@@ -226,7 +229,7 @@ def test_splits_csv_gives_back_what_was_written(tmp_path):
     path = tmp_path / "splits.csv"
     write_splits(path, samples, splits, hashes)
     assert list(inherit(path, samples, hashes)) == [TRAIN, VAL, TRAIN, TEST, NONE]
-    assert path.read_text("utf-8").splitlines()[0] == "path,label,split,group,hash"
+    assert path.read_text("utf-8").splitlines()[0] == "path,label,split,group,cluster,hash"
     assert [p.name for p in tmp_path.iterdir()] == ["splits.csv"]
 
 

@@ -152,7 +152,9 @@ def test_only_the_rows_that_are_asked_for_and_their_partners_are_built(monkeypat
     made = stream(EVERYTHING)
     asked = []
     render = Stream._render
-    monkeypatch.setattr(Stream, "_render", lambda self, slots, d: (asked.append(len(slots)), render(self, slots, d))[1])
+    monkeypatch.setattr(
+        Stream, "_render", lambda self, at, slots, *rest: (asked.append(len(slots)), render(self, at, slots, *rest))[1]
+    )
     made.batch(0, 32, slice(4, 8))
     assert 4 <= asked[0] <= 8
 

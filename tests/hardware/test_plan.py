@@ -35,8 +35,8 @@ def test_what_the_user_says_wins_and_is_named_so():
 
 
 def test_images_that_are_resampled_are_made_ahead():
-    assert decide(machine(), JOB, Wishes())["prefetch"] == 0
-    assert decide(machine(), dataclasses.replace(JOB, per_image_resampling=True), Wishes())["prefetch"] == 1
+    assert decide(machine(), JOB, Wishes())["loader_threads"] == 0
+    assert decide(machine(), dataclasses.replace(JOB, per_image_resampling=True), Wishes())["loader_threads"] == 1
 
 
 def test_a_plan_survives_its_json():
@@ -54,3 +54,22 @@ def test_more_threads_than_cores_are_taken_with_a_word():
     told = {c.name: (c.value, c.reason) for c in decide(here, JOB, Wishes(threads=1000, workers=here.cores)).choices}
     assert told["threads"] == (1000, say("plan.you_said_so_over", n=here.cores))
     assert told["workers"] == (here.cores, say("plan.you_said_so"))
+
+
+def test_where_the_images_are_follows_from_what_they_take():
+    here = dataclasses.replace(machine(), memory_free_bytes=10_000_000_000)
+    for size, where in ((10**9, "memory"), (5 * 10**9, "mapped"), (9 * 10**9, "disk"), (10**12, "disk")):
+        assert decide(here, dataclasses.replace(JOB, pack_bytes=size), Wishes())["images"] == where
+    unknown = dataclasses.replace(here, memory_free_bytes=0)
+    assert decide(unknown, dataclasses.replace(JOB, pack_bytes=10**9), Wishes())["images"] == "mapped"
+    plan = decide(here, dataclasses.replace(JOB, streamed="it does not fit"), Wishes())
+    assert plan["images"] == "streamed"
+    assert plan["loader_threads"] == here.cores
+    assert any("it does not fit" in choice.reason for choice in plan.choices)
+
+
+def test_a_device_is_fed_by_more_threads_than_a_processor():
+    cuda = dataclasses.replace(JOB, cuda=True)
+    assert decide(machine(cores=16), cuda, Wishes())["loader_threads"] == 8
+    assert decide(machine(cores=2), cuda, Wishes())["loader_threads"] == 1
+    assert decide(machine(cores=16), cuda, Wishes(loader_threads=3))["loader_threads"] == 3

@@ -61,10 +61,10 @@ class Keeper:
         yield Saved(at, "memory", 0, 0.0)
 
 
-def run(told, state, at, *, keeper=None, depth=0, parts=2, decide=lambda at: None, evaluate=None, stop=lambda: None):
+def run(told, state, at, *, keeper=None, threads=0, parts=2, decide=lambda at: None, evaluate=None, stop=lambda: None):
     keeper = keeper or Keeper()
     hooks = Hooks(evaluate, keeper.save, lambda at: at.step % 3 == 0, decide, stop)
-    feed = StreamFeed(stream(told), device=CPU, depth=depth)
+    feed = StreamFeed(stream(told), device=CPU, threads=threads)
     replicas = One(parts=parts, seed=told.seed, device=CPU)
     events = list(
         train(state, at, told, replicas=replicas, part_step=supervised(told, autocast=None), feed=feed, hooks=hooks)
@@ -111,8 +111,8 @@ def test_resumed_anywhere_is_uninterrupted(optimizer):
 
 def test_batches_made_ahead_are_the_batches_made_inline():
     told = recipe()
-    inline = facts(run(told, new_state(told), start(told, N), depth=0, evaluate=score))
-    assert facts(run(told, new_state(told), start(told, N), depth=2, evaluate=score)) == inline
+    inline = facts(run(told, new_state(told), start(told, N), threads=0, evaluate=score))
+    assert facts(run(told, new_state(told), start(told, N), threads=2, evaluate=score)) == inline
 
 
 def test_an_epoch_ends_where_its_last_sample_is_seen():

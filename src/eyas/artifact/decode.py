@@ -3,10 +3,11 @@
 `DECODER` names what the pixels mean; it changes when the same bytes would give other pixels for a reason of ours.
 Libraries have versions of their own (`decoder_identity`): both are in every fingerprint.
 
-What "pillow-1" means: the first frame; 16-bit grey divided by 257 and rounded, 16-bit colour by its high byte; an
-embedded ICC profile that is not sRGB converted with the perceptual intent, CMYK without a profile by Pillow's formula
-(stored inverted, as Adobe does); transparency composited on white; EXIF orientation applied; grey repeated to RGB.
-Colour described without a profile (gamma and chromaticity chunks of PNG) and orientation outside EXIF are not read.
+What "pillow-2" means: the first frame; 16 bits divided by 257 and rounded (the colours of a 16-bit TIFF: their high
+byte); floating point taken as 0..1; an embedded ICC profile that is not sRGB converted with the perceptual intent, CMYK
+without a profile by Pillow's formula (stored inverted, as Adobe does); transparency composited on white; EXIF
+orientation applied; grey repeated to RGB. Colour described without a profile (gamma and chromaticity chunks of PNG) and
+orientation outside EXIF are not read. TIFF and AVIF are read only when they are on the allow-list (`Limits.formats`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from eyas.artifact.header import (
     Limits,
     inspect,
     is_whole,
+    limits_with,
     quiet,
     said,
 )
@@ -48,11 +50,12 @@ __all__ = [
     "decode",
     "decoder_identity",
     "inspect",
+    "limits_with",
     "raw",
     "to_image",
 ]
 
-DECODER = "pillow-1"
+DECODER = "pillow-2"
 """Name and version of what `decode` gives."""
 RAW_DECODER = "raw-1"
 """Name and version of what `raw` gives."""
@@ -92,15 +95,49 @@ def _sixteen_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return Image.fromarray(_SIXTEEN_TO_EIGHT[values]), alpha
 
 
-def _colour_and_alpha(image: Image.Image, header: Header) -> tuple[Image.Image, Image.Image | None]:
+# Pillow keeps the high byte of 16-bit colours. The same bytes unpacked in another order are their low bytes.
+_LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+
+
+def _sixteen_bit_colours(image: Image.Image, data: bytes) -> tuple[Image.Image, Image.Image | None]:
+    """A PNG with several channels of 16 bits, `image` being its high bytes: RGB or L, and its alpha channel."""
+    again = PngImageFile(io.BytesIO(data))
+    stored = str(again.tile[0].args)
+    again.tile = [again.tile[0]._replace(args=_LOW_BYTES[stored])]
+    low = np.asarray(again)
+    if stored == "LA;16B":  # four bytes a pixel: high and low of grey, high and low of alpha
+        values = low[..., 0::2] * np.uint16(256) + low[..., 1::2]
+    else:
+        values = np.asarray(image) * np.uint16(256) + low
+    key = image.info.get("transparency")
+    eight = _SIXTEEN_TO_EIGHT[values]
+    alpha = None
+    if key is not None:
+        alpha = Image.fromarray(np.where((values == key).all(axis=2), np.uint8(0), np.uint8(255)))
+    elif eight.shape[2] != 3:
+        alpha = Image.fromarray(np.ascontiguousarray(eight[..., -1]))
+    colour = eight[..., 0] if eight.shape[2] == 2 else eight[..., :3]
+    return Image.fromarray(np.ascontiguousarray(colour)), alpha
+
+
+def _floating_point(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    if not (values.min() >= 0 and values.max() <= 1):  # NaN compares as neither
+        raise DecodeError("E04", "floating-point pixels outside 0..1 have no agreed range")
+    return Image.fromarray(np.round(values * 255).astype(np.uint8))
+
+
+def _colour_and_alpha(image: Image.Image, header: Header, data: bytes) -> tuple[Image.Image, Image.Image | None]:
     """The image as L, RGB or CMYK, and its alpha channel (L) if it has one."""
     mode, key = image.mode, image.info.get("transparency")
+    if header.bits == 16 and header.format == "PNG" and not mode.startswith("I"):
+        return _sixteen_bit_colours(image, data)
     if key is None and mode in ("RGB", "L", "CMYK"):
         return image, None
     if mode.startswith("I"):
         return _sixteen_bits(image)
     if mode == "F":
-        raise DecodeError("E04", "floating-point pixels have no agreed range")
+        return _floating_point(image), None
     if mode == "LA":
         colour, alpha = image.split()
         return colour, alpha
@@ -109,8 +146,6 @@ def _colour_and_alpha(image: Image.Image, header: Header) -> tuple[Image.Image, 
     # A PNG names its transparent colour in stored units; Pillow compares with what it has made of them.
     if isinstance(key, int) and mode == "L" and header.bits in (2, 4):
         image.info["transparency"] = (key & (1 << header.bits) - 1) * (255 // ((1 << header.bits) - 1))
-    elif isinstance(key, tuple) and header.bits == 16:
-        image.info["transparency"] = tuple(value >> 8 for value in key)
     red, green, blue, alpha = image.convert("RGBA").split()
     if header.format == "BMP" and alpha.getextrema() == (0, 0):
         alpha = None  # many programs write a BMP with an alpha channel that they never filled
@@ -195,16 +230,19 @@ def _load(data: bytes, header: Header, min_side: int | None) -> Image.Image:
     return image
 
 
-def to_image(data: bytes, *, min_side: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+def to_image(
+    data: bytes, *, min_side: int | None = None, limits: Limits = DEFAULT_LIMITS, header: Header | None = None
+) -> Image.Image:
     """The picture as a Pillow image of mode RGB, or L when it is grey: what `decode` makes an array of.
 
-    For what goes on with Pillow (`artifact.preprocess`): it saves a copy in each direction.
+    For what goes on with Pillow (`artifact.preprocess`): it saves a copy in each direction. `header` is what `inspect`
+    said of the same bytes, for who has asked already.
     """
-    header = inspect(data, limits)
+    header = header or inspect(data, limits)
     try:
         with quiet():
             image = _load(data, header, min_side)
-            colour, alpha = _colour_and_alpha(image, header)
+            colour, alpha = _colour_and_alpha(image, header, data)
             picture = _to_srgb(colour, image.info.get("icc_profile"), header)
             if alpha is not None:
                 paper = Image.new(picture.mode, picture.size, "white")
@@ -217,6 +255,8 @@ def to_image(data: bytes, *, min_side: int | None = None, limits: Limits = DEFAU
     except Image.DecompressionBombError as error:
         raise DecodeError("E06", said(error)) from error
     except Exception as error:  # a decoder that meets hostile bytes raises whatever it likes
+        if isinstance(error, ValueError) and ("too large" in str(error) or "Too much memory" in str(error)):
+            raise DecodeError("E06", said(error)) from error  # a text or profile that unpacks into megabytes
         truncated = "truncated" in str(error) or not is_whole(data, header.format)
         raise DecodeError("E03" if truncated else "E04", said(error)) from error
 

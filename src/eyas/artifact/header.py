@@ -58,10 +58,23 @@ class Limits:
     max_scan_megapixels: float = 500.0
     """Megapixels times scans of a progressive JPEG: about 0.9 ms each, so half a second."""
     formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-    """The allow-list; "TIFF" and "AVIF" may be added."""
+    """The allow-list; those of `OPTIONAL` may be added."""
 
 
 DEFAULT_LIMITS = Limits()
+
+OPTIONAL = ("TIFF", "AVIF")
+"""Formats that are read when somebody asks for them: their libraries are larger, and older in their ways."""
+
+
+def limits_with(allow: tuple[str, ...]) -> Limits:
+    """The default limits with some of `OPTIONAL` on the allow-list.
+
+    >>> limits_with(("TIFF",)).formats[-1]
+    'TIFF'
+    """
+    return replace(DEFAULT_LIMITS, formats=DEFAULT_LIMITS.formats + allow) if allow else DEFAULT_LIMITS
+
 
 Profile = Literal["none", "srgb", "other", "broken"]
 
@@ -101,8 +114,8 @@ class Header:
     def notes(self) -> tuple[str, ...]:
         """What the decoder does to it beyond decoding, as codes of `eyas check`.
 
-        W02 EXIF orientation applied, W03 16-bit scaled, W05 CMYK or ICC converted, W06 alpha composited on white,
-        W07 first frame of an animation.
+        W02 EXIF orientation applied, W03 16-bit scaled, W04 floating point scaled, W05 CMYK or ICC converted, W06 alpha
+        composited on white, W07 first frame of an animation.
 
         >>> Header("PNG", 4, 3, "RGBA", has_alpha=True).notes
         ('W06',)
@@ -110,6 +123,7 @@ class Header:
         said = {
             "W02": self.orientation != 1,
             "W03": self.bits == 16,
+            "W04": self.mode == "F",
             "W05": self.mode == "CMYK" or self.profile in ("other", "broken"),
             "W06": self.has_alpha,
             "W07": self.animated,
@@ -410,7 +424,7 @@ def _by_pillow(data: bytes, limits: Limits, name: str) -> Header:
                 width,
                 height,
                 image.mode,
-                16 if image.mode.startswith("I;16") else 8,
+                16 if image.mode.startswith("I") else 8,
                 animated=getattr(image, "n_frames", 1) > 1,
                 has_alpha=image.has_transparency_data,
                 profile=_profile(image.info["icc_profile"]) if image.info.get("icc_profile") else "none",
@@ -420,7 +434,8 @@ def _by_pillow(data: bytes, limits: Limits, name: str) -> Header:
     except Image.DecompressionBombError as error:
         raise DecodeError("E06", str(error)) from error
     except Exception as error:
-        raise DecodeError("E03" if "truncated" in str(error).lower() else "E04", said(error)) from error
+        truncated = "truncated" in str(error).lower() or not is_whole(data, name)
+        raise DecodeError("E03" if truncated else "E04", said(error)) from error
     return _seen(header, orientation if orientation in range(1, 9) else 1)
 
 
@@ -492,7 +507,8 @@ def inspect(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
     if name is None:
         raise DecodeError("E02", f"it begins with {data[:16]!r}")
     if name not in limits.formats:
-        raise DecodeError("E07", f"a {name} file; allowed are {', '.join(limits.formats)}")
+        hint = f"; `eyas train` and `check` read it with --allow {name.lower()}" if name in OPTIONAL else ""
+        raise DecodeError("E07", f"a {name} file; allowed are {', '.join(limits.formats)}{hint}")
     try:
         reader = _READERS.get(name)
         return reader(data, limits) if reader else _by_pillow(data, limits, name)
@@ -513,6 +529,10 @@ def is_whole(data: bytes, name: str) -> bool:
             return _bmp_end(data) <= len(data)
         if name == "GIF":
             return _gif_is_whole(data)
+        if name == "TIFF":
+            return _tiff_end(data) <= len(data)
+        if name == "AVIF":
+            return _boxes_end(data) <= len(data)
     except (DecodeError, IndexError, struct.error):
         return False
     return True
@@ -536,3 +556,85 @@ def _gif_is_whole(data: bytes) -> bool:
     flags = data[position + 9]
     _after_blocks(data, position + 11 + (3 << (flags & 7) + 1 if flags & 128 else 0))
     return True
+
+
+def _tiff_end(data: bytes) -> int:
+    """Where the last of the directory, strips and tiles of the first picture of a TIFF ends."""
+    order = "<" if data[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (entries,) = struct.unpack_from(order + "H", data, at)
+    found: dict[int, list[int]] = {}
+    for entry in range(at + 2, at + 2 + 12 * entries, 12):
+        tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+        if tag in (273, 279, 324, 325) and kind in (3, 4) and count < _MAX_CHUNKS:  # strips and tiles: where, how long
+            letter, size = ("H", 2) if kind == 3 else ("I", 4)
+            where = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+            found[tag] = list(struct.unpack_from(f"{order}{count}{letter}", data, where))
+    offsets, sizes = found.get(273) or found.get(324) or [], found.get(279) or found.get(325) or []
+    return max([at + 2 + 12 * entries, *(a + b for a, b in zip(offsets, sizes, strict=False))])
+
+
+def _boxes_end(data: bytes) -> int:
+    """Where the last box of an ISO media file (AVIF) says that it ends."""
+    position = 0
+    while position < len(data):
+        (size,) = struct.unpack_from(">I", data, position)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, position + 8)
+        if size == 0:
+            return len(data)
+        if size < 8:
+            raise DecodeError("E04", "a box of impossible length")
+        position += size
+    return position
+
+
+# ---- what comes after it --------------------------------------------------------------------------------------------
+
+_IEND = b"IEND\xaeB`\x82"
+
+
+def trailing(data: bytes, name: str) -> int:
+    """How many bytes follow the end of the picture in a file of format `name` that could be decoded; usually none.
+
+    The usual case costs a look at the last bytes. A phone's film behind its photo counts, a second picture that the
+    JPEG announces (MPO) does not.
+    """
+    if (name == "JPEG" and data.endswith(b"\xff\xd9")) or (name == "GIF" and data.endswith(b";")):
+        return 0
+    try:
+        end = _end(data, name)
+    except (DecodeError, IndexError, struct.error):
+        return 0  # no end was found: nothing can be behind it
+    return max(0, len(data) - end)
+
+
+def _end(data: bytes, name: str) -> int:
+    if name == "JPEG":
+        end = next(start for marker, start, _ in _segments(data) if marker == 0xD9)
+        more = data.rfind(b"\xff\xd9") + 2 if b"MPF\0" in data[:end] else 0
+        return max(end, more)
+    if name == "PNG":
+        at = data.find(_IEND)
+        return len(data) if at < 0 else at + len(_IEND)
+    if name == "WEBP":
+        return int.from_bytes(data[4:8], "little") + 8
+    if name == "BMP":
+        return max(_bmp_end(data), int.from_bytes(data[2:6], "little"))
+    if name == "GIF":
+        return _gif_end(data)
+    return _boxes_end(data) if name == "AVIF" else len(data)
+
+
+def _gif_end(data: bytes) -> int:
+    (flags,) = struct.unpack_from("<B", data, 10)
+    position = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
+    while data[position] != 0x3B:
+        if data[position] == 0x21:
+            position = _after_blocks(data, position + 2)
+        elif data[position] == 0x2C:
+            flags = data[position + 9]
+            position = _after_blocks(data, position + 11 + (3 << (flags & 7) + 1 if flags & 128 else 0))
+        else:
+            position += 1
+    return position + 1

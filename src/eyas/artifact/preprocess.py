@@ -24,13 +24,15 @@ from PIL import Image
 
 from eyas.artifact.decode import (
     DECODER,
-    DEFAULT_LIMITS,
     RAW_DECODER,
+    Header,
     Limits,
     decoder_identity,
+    limits_with,
     raw,
     to_image,
 )
+from eyas.artifact.header import OPTIONAL
 from eyas.errors import DataError
 
 MAX_SIZE = 4096
@@ -104,6 +106,13 @@ class Preprocess:
     grey: Grey = "pillow-l"
     decoder: str = DECODER
     """What made the pixels of the training set; files are always read by `decode`."""
+    allow: tuple[str, ...] = ()
+    """Formats that are read beside the usual ones: some of `header.OPTIONAL`."""
+
+    @property
+    def limits(self) -> Limits:
+        """What a file may cost, and of which format it may be."""
+        return limits_with(self.allow)
 
     @property
     def min_side(self) -> int:
@@ -118,16 +127,25 @@ class Preprocess:
         pixels = raw(image)
         if self.resize == "none" and pixels.shape[:2] == (self.height, self.width):
             return _with_channels(pixels, self.channels)
-        return self._framed(_from_array(pixels, self.channels))
+        return self.framed(_from_array(pixels, self.channels))
 
-    def from_bytes(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    def from_bytes(
+        self, data: bytes, limits: Limits | None = None, *, header: Header | None = None
+    ) -> NDArray[np.uint8]:
         """The bytes of an image file to (height, width, channels); DecodeError when they are not one. Read-only.
 
-        The same pixels as `apply(decode(data, min_side=self.min_side))`, with fewer copies.
+        The same pixels as `apply(decode(data, min_side=self.min_side))`, with fewer copies. `header` is what `inspect`
+        said of the same bytes, for who has asked already; `limits` default to those of this program.
         """
-        return self._framed(_reduced(to_image(data, min_side=self.min_side, limits=limits), self.channels))
+        return self.framed(self.picture(data, limits, header=header))
 
-    def _framed(self, picture: Image.Image) -> NDArray[np.uint8]:
+    def picture(self, data: bytes, limits: Limits | None = None, *, header: Header | None = None) -> Image.Image:
+        """The whole decoded picture, of mode RGB or L, that `framed` takes: the first half of `from_bytes`."""
+        picture = to_image(data, min_side=self.min_side, limits=limits or self.limits, header=header)
+        return _reduced(picture, self.channels)
+
+    def framed(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """What becomes of a `picture`: the second half of `from_bytes`. Read-only."""
         size = (self.width, self.height)
         if self.resize == "none" and picture.size == size:
             return _to_array(picture, self.channels)
@@ -145,7 +163,8 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `from_dict` takes it back."""
-        return {"kind": "preprocess", **asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        lists = {"mean": list(self.mean), "std": list(self.std), "allow": list(self.allow)}
+        return {"kind": "preprocess", **asdict(self), **lists}
 
     @staticmethod
     def from_dict(found: Mapping[str, Any]) -> Preprocess:
@@ -179,6 +198,13 @@ class Fit:
     interpolation: Interpolation = "box-bilinear"
     grey: Grey = "pillow-l"
     decoder: str = DECODER
+    allow: tuple[str, ...] = ()
+    """Formats that are read beside the usual ones: some of `header.OPTIONAL`."""
+
+    @property
+    def limits(self) -> Limits:
+        """What a file may cost, and of which format it may be."""
+        return limits_with(self.allow)
 
     @property
     def min_side(self) -> int | None:
@@ -190,16 +216,25 @@ class Fit:
         pixels = raw(image)
         if self.short_side is None or min(pixels.shape[:2]) <= self.short_side:
             return _with_channels(pixels, self.channels)
-        return self._framed(_from_array(pixels, self.channels))
+        return self.framed(_from_array(pixels, self.channels))
 
-    def from_bytes(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    def from_bytes(
+        self, data: bytes, limits: Limits | None = None, *, header: Header | None = None
+    ) -> NDArray[np.uint8]:
         """The bytes of an image file to (h', w', channels); DecodeError when they are not one. Read-only.
 
-        The same pixels as `apply(decode(data, min_side=self.min_side))`, with fewer copies.
+        The same pixels as `apply(decode(data, min_side=self.min_side))`, with fewer copies. `header` is what `inspect`
+        said of the same bytes, for who has asked already; `limits` default to those of this program.
         """
-        return self._framed(_reduced(to_image(data, min_side=self.min_side, limits=limits), self.channels))
+        return self.framed(self.picture(data, limits, header=header))
 
-    def _framed(self, picture: Image.Image) -> NDArray[np.uint8]:
+    def picture(self, data: bytes, limits: Limits | None = None, *, header: Header | None = None) -> Image.Image:
+        """The whole decoded picture, of mode RGB or L, that `framed` takes: the first half of `from_bytes`."""
+        picture = to_image(data, min_side=self.min_side, limits=limits or self.limits, header=header)
+        return _reduced(picture, self.channels)
+
+    def framed(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """What becomes of a `picture`: the second half of `from_bytes`. Read-only."""
         wide, high = picture.size
         if self.short_side is not None and min(wide, high) > self.short_side:
             scale = self.short_side / min(wide, high)
@@ -209,7 +244,7 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `from_dict` takes it back."""
-        return {"kind": "fit", **asdict(self)}
+        return {"kind": "fit", **asdict(self), "allow": list(self.allow)}
 
     @staticmethod
     def from_dict(found: Mapping[str, Any]) -> Fit:
@@ -253,6 +288,7 @@ def _converted(found: Mapping[str, Any], kind: type[_P], name: str) -> _P:
     except msgspec.ValidationError as error:
         raise DataError("EY-D100", detail=str(error)) from None
     _require(program.channels in (1, 3), "channels", found)
+    _require(set(program.allow) <= set(OPTIONAL), "allow", found)
     if program.decoder not in (DECODER, RAW_DECODER):
         raise DataError("EY-D101", decoder=program.decoder, allowed=f"{DECODER}, {RAW_DECODER}")
     return program
@@ -282,6 +318,7 @@ def plan_preprocess(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     decoder: str = DECODER,
+    allow: tuple[str, ...] = (),
 ) -> Preprocess:
     """The Preprocess for pictures of these shapes: int (n, 2), height and width of each, upright.
 
@@ -318,4 +355,5 @@ def plan_preprocess(
         mean=tuple(mean) if mean is not None else (0.0,) * channels,
         std=tuple(std) if std is not None else (1.0,) * channels,
         decoder=decoder,
+        allow=allow,
     )

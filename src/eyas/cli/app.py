@@ -27,8 +27,8 @@ from eyas.errors.messages import language, say
 VERBS: dict[str, tuple[str, ...]] = {
     "cli.heading.start": ("demo", "train"),
     "cli.heading.use": ("evaluate", "predict"),
-    "cli.heading.look": ("show", "report", "runs", "models"),
-    "cli.heading.here": ("doctor", "config", "version"),
+    "cli.heading.look": ("check", "show", "report", "runs", "models"),
+    "cli.heading.here": ("doctor", "cache", "config", "version"),
 }
 #: what an operating system says when the disk, and not a bug, is in the way
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG)

@@ -19,7 +19,7 @@ def command() -> click.Command:
     params = [
         argument("run", help="cli.run"),
         argument("data", help="cli.evaluate.data", required=False),
-        option("--split", metavar="val|test", help="cli.evaluate.split"),
+        option("--split", metavar="val|test|holdout", help="cli.evaluate.split"),
     ]
     examples = ("eyas evaluate runs/latest", "eyas evaluate runs/latest new-photos/ --json")
     return Verb("evaluate", _run, params=params, examples=examples)
@@ -43,7 +43,9 @@ def summary(document: Mapping[str, Any], out: Out) -> str:
         value = document.get(key)
         if value is not None:
             rows.append((say(f"cli.evaluate.{key}"), f"{100 * value:.2f} %" if key != "loss" else f"{value:.4f}"))
-    return "\n".join([str(document["split"]), table(rows, indent="  "), *_classes(document)])
+    looked = document.get("looks", 1)
+    looks = [say("cli.evaluate.looks", n=looked)] if looked > 1 else []
+    return "\n".join([str(document["split"]), table(rows, indent="  "), *looks, *_classes(document)])
 
 
 def _recall(one: dict[str, Any]) -> float:
@@ -66,7 +68,7 @@ def _classes(document: Mapping[str, Any]) -> list[str]:
 
 
 def _run(call: Call) -> int:
-    split = choice(call.params, "split", choices=("val", "test"))
+    split = choice(call.params, "split", choices=("val", "test", "holdout"))
     document = evaluate(call.params["run"], call.params["data"], split, call.out)
     call.out.answer(document, summary(document, call.out))
     return 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TextIO, cast, final
 
-from eyas.errors.messages import printable
+from eyas.errors.messages import one_line, printable
 
 if TYPE_CHECKING:
     from eyas.observe.console import Reporter
@@ -56,7 +56,7 @@ def _words(text: str) -> list[str]:
 
 def table(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
     """Rows as aligned columns, two spaces between them; control characters in the values are escaped."""
-    safe = [[printable(value) for value in row] for row in rows]
+    safe = [[one_line(value) for value in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*safe, strict=True)]
     lines = ("  ".join(v + " " * (w - cells(v)) for v, w in zip(row, widths, strict=True)).rstrip() for row in safe)
     return "\n".join(indent + line for line in lines)

@@ -59,12 +59,12 @@ def train(data: str, resolved: Resolved, out: Out) -> dict[str, Any]:
     with out.reporter() as reporter:
         run = classify.train(data, resolved, command=["eyas", *out.words], reporter=reporter)
     result = run.document["result"]
-    keys = ("epochs", "steps", "seconds", "val", "test", "test_looks", "images_per_second", "loader_tax")
+    keys = ("epochs", "steps", "seconds", "val", "test", "test_looks", "images_per_second", "loader_tax", "augment_tax")
     return {
         "run": run.path,
         "state": run.status,
         "chosen": run.document["chosen"],
-        **{key: result[key] for key in keys},
+        **{key: result.get(key) for key in keys},  # a run of an older eyas may lack the newest
     }
 
 

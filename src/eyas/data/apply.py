@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from eyas.data.augment import Draws
+from eyas.data.batch import Spent
 
 APPLIER = "host-1"
 """Name and version of this applier: part of the fingerprint of a run."""
+
+
+LARGE_BYTES = 2**14
+"""Of an image: from here on images are cropped one by one, below all at once; the pixels are the same."""
 
 
 class Images(Protocol):
@@ -43,24 +48,53 @@ class Images(Protocol):
 # --- from the pack to the size of the output -------------------------------------------------------------------------
 
 
-def base(images: Images, slots: NDArray[np.int64], draws: Draws, *, height: int, width: int) -> NDArray[np.uint8]:
-    """uint8 (n, height, width, c), a fresh array: gathered, and resampled at most once (box, rotation, affine)."""
-    whole = images.uniform
+def base(
+    images: Images,
+    slots: NDArray[np.int64],
+    draws: Draws,
+    *,
+    height: int,
+    width: int,
+    spent: Spent | None = None,
+) -> NDArray[np.uint8]:
+    """uint8 (n, height, width, c), a fresh array: gathered, resampled at most once (box, rotation, affine), and
+    flipped unless something else comes before that (`draws.shift`)."""
+    spent = spent or Spent()
+    whole, flip = images.uniform, draws.flip if draws.shift is None else None
     if whole is not None and whole.shape[1:3] == (height, width) and draws.box is None and draws.warp is None:
-        return np.take(whole, slots, axis=0)
+        out = np.take(whole, slots, axis=0)
+        spent.gathered()
+        if flip is not None:
+            _flipped(out, flip)
+            spent.augmented()
+        return out
+    turns: list[bool] = [False] * draws.n if flip is None else flip.tolist()
     out = np.empty((draws.n, height, width, images.channels), np.uint8)
     found = [images.at(slot) for slot in slots.tolist()]
+    spent.gathered()
     boxes = draws.box
     if boxes is None:
         boxes = np.array([_cover(image, height, width) for image in found]).reshape(-1, 4)
     if draws.warp is None:
         for row, (image, box) in enumerate(zip(found, boxes.tolist(), strict=True)):
-            out[row] = _resized(image, tuple(box), height, width)
+            _put(out[row], _resized(image, tuple(box), height, width, spent), turns[row])
+        spent.augmented()
         return out
     matrix, offset, bounds, times = _matrices(boxes, draws.warp, height, width)
     for row, (image, bound, shrink) in enumerate(zip(found, bounds.tolist(), times.tolist(), strict=True)):
-        out[row] = _warped(image, matrix[row], offset[row], bound, shrink, height=height, width=width)
+        pixels = _warped(image, matrix[row], offset[row], bound, shrink, height=height, width=width)
+        _put(out[row], pixels, turns[row])
+    spent.augmented()
     return out
+
+
+def _put(into: NDArray[np.uint8], pixels: NDArray[np.uint8], turn: bool) -> None:
+    """Copies one image, mirrored left to right when asked: channel by channel, which is five times as fast."""
+    if not turn:
+        into[...] = pixels
+        return
+    for channel in range(pixels.shape[2]):
+        into[..., channel] = pixels[:, ::-1, channel]
 
 
 def _cover(image: NDArray[np.uint8], height: int, width: int) -> tuple[float, ...]:
@@ -82,7 +116,9 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     return found[:, :, None] if found.ndim == 2 else found
 
 
-def _resized(image: NDArray[np.uint8], box: tuple[float, ...], height: int, width: int) -> NDArray[np.uint8]:
+def _resized(
+    image: NDArray[np.uint8], box: tuple[float, ...], height: int, width: int, spent: Spent
+) -> NDArray[np.uint8]:
     """uint8 (height, width, c): the box, resized with an antialiasing triangle filter."""
     h, w = image.shape[:2]
     if (h, w) == (height, width) and box == (0, 0, w, h):
@@ -92,7 +128,9 @@ def _resized(image: NDArray[np.uint8], box: tuple[float, ...], height: int, widt
     beyond_x, beyond_y = max(1.0, (x1 - x0) / width), max(1.0, (y1 - y0) / height)
     left, top = max(0, math.floor(x0 - beyond_x)), max(0, math.floor(y0 - beyond_y))
     right, bottom = min(w, math.ceil(x1 + beyond_x)), min(h, math.ceil(y1 + beyond_y))
+    spent.augmented()
     part = _pillow(image[top:bottom, left:right])
+    spent.gathered()  # here the pixels come from the pack
     inner = (x0 - left, y0 - top, min(x1 - left, right - left), min(y1 - top, bottom - top))
     return _pixels(part.resize((width, height), Image.Resampling.BILINEAR, box=inner))
 
@@ -152,11 +190,32 @@ def _warped(
 # --- the whole batch at once -----------------------------------------------------------------------------------------
 
 
-def cropped(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> NDArray[np.uint8]:
-    """uint8, same shape: each image reflected by `pad` pixels around and cut at its `shift` (y, x in 0..2 * pad)."""
+def cropped(
+    images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int, flip: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """uint8, same shape: each image reflected by `pad` pixels around and cut at its `shift` (y, x in 0..2 * pad).
+
+    Then mirrored left to right where `flip` says so.
+    """
     n, h, w, c = images.shape
     if not n:
         return images
+    if h * w * c >= LARGE_BYTES and 2 * pad < min(h, w):
+        out, cut = np.empty_like(images), np.empty((h, w, c), np.uint8)
+        turns: list[bool] = [False] * n if flip is None else flip.tolist()
+        for image, into, (dy, dx), turn in zip(images, out, (shift - pad).tolist(), turns, strict=True):
+            _cut(image, cut if turn else into, dy, dx)
+            if turn:
+                _put(into, cut, True)
+        return out
+    out = _cropped_together(images, shift, pad)
+    if flip is not None:
+        _flipped(out, flip)
+    return out
+
+
+def _cropped_together(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> NDArray[np.uint8]:
+    n, h, w, c = images.shape
     if 2 * pad < w:  # slices are three times as fast as a lookup
         wide = np.empty((n, h, w + 2 * pad, c), np.uint8)
         wide[:, :, pad : pad + w] = images
@@ -169,6 +228,22 @@ def cropped(images: NDArray[np.uint8], shift: NDArray[np.int64], pad: int) -> ND
     lines = _reflected(h, pad)[shift[:, :1] + np.arange(h)] + np.arange(n)[:, None] * h
     starts = (lines * (w + 2 * pad) + shift[:, 1:]) * c
     return windows[starts].view(np.uint8).reshape(n, h, w, c)
+
+
+def _cut(image: NDArray[np.uint8], into: NDArray[np.uint8], dy: int, dx: int) -> None:
+    """Fills `into` with `image` moved by (-dy, -dx), reflected beyond its edges: one copy and two thin strips."""
+    h, w = image.shape[:2]
+    top, bottom, left, right = max(0, -dy), min(h, h - dy), max(0, -dx), min(w, w - dx)
+    lines = image[top + dy : bottom + dy]
+    into[top:bottom, left:right] = lines[:, left + dx : right + dx]
+    if left:
+        into[top:bottom, :left] = lines[:, left:0:-1]
+    if right < w:
+        into[top:bottom, right:] = lines[:, w - 2 : right - 2 : -1]
+    if top:
+        into[:top] = into[2 * top : top : -1]
+    if bottom < h:
+        into[bottom:] = into[2 * bottom - h - 1 : bottom - 1][::-1]
 
 
 @functools.lru_cache(maxsize=64)
@@ -184,7 +259,12 @@ def _reflected(length: int, pad: int) -> NDArray[np.int64]:
 def _flipped(images: NDArray[np.uint8], flip: NDArray[np.bool_]) -> None:
     """Mirrors some images left to right, in place."""
     rows = np.flatnonzero(flip)
-    images[rows] = images[rows, :, ::-1]
+    taken = images[rows]
+    # Channel by channel: three long strided copies are five times as fast as many copies of three bytes.
+    turned = np.empty_like(taken)
+    for channel in range(taken.shape[3]):
+        turned[..., channel] = taken[:, :, ::-1, channel]
+    images[rows] = turned
 
 
 def _painted(images: NDArray[np.uint8], boxes: NDArray[np.int64], paint: NDArray[np.uint8]) -> None:
@@ -311,20 +391,32 @@ def _trivial(images: NDArray[np.uint8], trivial: NDArray[np.int64]) -> None:
 
 
 def render(
-    images: Images, slots: NDArray[np.int64], draws: Draws, *, height: int, width: int, pad: int
+    images: Images,
+    slots: NDArray[np.int64],
+    draws: Draws,
+    *,
+    height: int,
+    width: int,
+    pad: int,
+    spent: Spent | None = None,
 ) -> NDArray[np.uint8]:
-    """uint8 (n, height, width, c), a fresh array: everything but mixing, which needs two images for each row."""
-    out = base(images, slots, draws, height=height, width=width)
+    """uint8 (n, height, width, c), a fresh array: everything but mixing, which needs two images for each row.
+
+    `spent` is told what took how long.
+    """
+    if spent is None:
+        spent = Spent()
+        spent.mark()
+    out = base(images, slots, draws, height=height, width=width, spent=spent)
     if draws.shift is not None:
-        out = cropped(out, draws.shift, pad)
-    if draws.flip is not None:
-        _flipped(out, draws.flip)
+        out = cropped(out, draws.shift, pad, draws.flip)
     if draws.trivial is not None:
         _trivial(out, draws.trivial)
     if draws.colour is not None:
         _coloured(out, draws.colour)
     if draws.erase is not None and draws.paint is not None:
         _painted(out, draws.erase, draws.paint)
+    spent.augmented()
     return out
 
 

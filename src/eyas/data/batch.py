@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass
+class Spent:
+    """Seconds that making one batch took, for whoever hands it in; `clock` decides which (of the wall, of a thread).
+
+    `mark` first; then `gathered` and `augmented` book the time since the last mark.
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+    gather_s: float = 0.0
+    """Finding out which samples, reading (or decoding) and copying them."""
+    augment_s: float = 0.0
+    """Draws, and everything done to pixels."""
+    _last: float = 0.0
+
+    def mark(self) -> None:
+        """Time begins to count."""
+        self._last = self.clock()
+
+    def gathered(self) -> None:
+        """What was done since the last mark was gathering."""
+        now = self.clock()
+        self.gather_s += now - self._last
+        self._last = now
+
+    def augmented(self) -> None:
+        """What was done since the last mark was augmentation."""
+        now = self.clock()
+        self.augment_s += now - self._last
+        self._last = now
 
 
 @dataclass(frozen=True)

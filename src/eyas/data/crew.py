@@ -7,6 +7,7 @@ again, torch included.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -109,8 +110,12 @@ class Crew:
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[NDArray[np.void], Bad]]:
         """What was packed (`RECORD`) and what cannot be used, report by report, in the order in which it happens."""
-        todo = deque(tasks)
-        while todo or any(member.tasks for member in self.members.values()):
+        source, todo = iter(tasks), deque[Task]()
+        while True:
+            # Taken as they are needed: a million files would fill the memory with tasks.
+            todo.extend(itertools.islice(source, max(0, self.workers * IN_FLIGHT - len(todo))))
+            if not todo and not any(member.tasks for member in self.members.values()):
+                return
             while len(self.members) < min(self.workers, len(todo)):
                 self._start()
             for depth in range(IN_FLIGHT):  # one for everybody before a second for anybody
@@ -151,6 +156,8 @@ class Crew:
         home = str(Path(__file__).parents[2])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        # glibc: memory of one image is kept for the next (its pages cost 0.2 ms of a 12-megapixel photo otherwise).
+        alone |= {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**25)}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "eyas.data.worker"],

@@ -19,22 +19,47 @@ T = TypeVar("T")
 
 @dataclass
 class Waits:
-    """Seconds, summed: the loader tax of a run is `(wait_s + work_s / cores) / wall`."""
+    """Seconds, summed: the loader tax of a run is `(wait_s + gather_s / cores) / wall`, augmentation apart."""
 
     wait_s: float = 0.0
     """The consumer stood still for want of data."""
     work_s: float = 0.0
-    """Processor time that making the data took, in all threads."""
+    """Processor time that making the data took, in all threads…"""
+    gather_s: float = 0.0
+    """…of it, as far as the maker told: reading and copying samples…"""
+    augment_s: float = 0.0
+    """…and changing them."""
     count: int = 0
     """Things handed over."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, *, wait_s: float = 0.0, work_s: float = 0.0, count: int = 0) -> None:
+    def add(
+        self,
+        *,
+        wait_s: float = 0.0,
+        work_s: float = 0.0,
+        gather_s: float = 0.0,
+        augment_s: float = 0.0,
+        count: int = 0,
+    ) -> None:
         """Adds to the sums; from any thread."""
         with self._lock:
             self.wait_s += wait_s
             self.work_s += work_s
+            self.gather_s += gather_s
+            self.augment_s += augment_s
             self.count += count
+
+
+def depth_within(most_bytes: int, each_bytes: int, *, threads: int) -> int:
+    """How many values of `each_bytes` may wait at once: two for each thread, as far as `most_bytes` go; at least 1.
+
+    0 threads make nothing ahead.
+
+    >>> depth_within(2**29, 2**27, threads=8)
+    4
+    """
+    return 0 if threads == 0 else max(1, min(2 * threads, most_bytes // max(1, each_bytes)))
 
 
 def ahead(
@@ -43,8 +68,9 @@ def ahead(
     """`make(key)` for each key, in order; up to `depth` of them are made before they are asked for.
 
     `depth` 0 makes each when it is asked for, in the caller's thread. An error of `make` is raised where its value was
-    due. Closing the generator stops the threads: nothing that was not begun is made any more. `keys` is read in the
-    caller's thread.
+    due, once, with its own traceback; the generator is then at its end. Closing it stops the threads: nothing that was
+    not begun is made any more. `keys` is read in the caller's thread. What waits here is `depth` values at most, which
+    is what bounds the memory: see `depth_within`.
 
     >>> list(ahead(lambda k: k * k, range(4), depth=2))
     [0, 1, 4, 9]

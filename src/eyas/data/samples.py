@@ -6,7 +6,10 @@ sample was declared for. Everything later (pack, stream, scores) refers to a sam
 
 from __future__ import annotations
 
+import bisect
 import enum
+import errno
+import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,12 +25,16 @@ from eyas.data.places import Place
 
 
 class Split(enum.IntEnum):
-    """Which part a sample belongs to; `NONE` = not declared by the data, to be decided by `data.split`."""
+    """Which part a sample belongs to; `NONE` = not declared by the data, to be decided by `data.split`.
+
+    `HOLDOUT` is kept out for good: neither trained on nor scored, until somebody asks for it.
+    """
 
     NONE = 0
     TRAIN = 1
     VAL = 2
     TEST = 3
+    HOLDOUT = 4
 
 
 class Source(ABC):
@@ -96,6 +103,101 @@ class FileSource(ByteSource):
         return out
 
 
+#: how the bytes of one image lie in its container: column `kind` of `ContainerSource.at`
+SPAN, DEFLATE, CELL = 0, 1, 2
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ContainerSource(ByteSource):
+    """Image files that lie inside bigger files: archives, shards, Parquet. Nothing is unpacked: they are read in place.
+
+    `at` int64 (n, 5), a row for each image: number of its file, kind, and three numbers: for `SPAN` offset, size, 0;
+    for `DEFLATE` offset, packed size, size; for `CELL` row group, row in it, 0. The files must stay as they were when
+    they were listed, or the numbers mean nothing: `stat` says what they were.
+    """
+
+    files: tuple[Path, ...]
+    stats: NDArray[np.int64]
+    """int64 (files, 3): size, mtime in ns and inode of each file when it was listed."""
+    names: tuple[str, ...]
+    at: NDArray[np.int64]
+    columns: tuple[str, ...] = ()
+    """For `CELL`: the column of the images in each file."""
+
+    def __post_init__(self) -> None:
+        assert len(self.names) == len(self.at)
+        assert len(self.files) == len(self.stats)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, row: int) -> str:
+        """The path inside the container, with the container's name before it when there are several."""
+        return self.names[row]
+
+    def place(self, row: int) -> Place:
+        """Where in its file."""
+        number, kind, first, second, third = self.at[row].tolist()
+        file = str(self.files[number])
+        if kind == SPAN:
+            return ["span", file, first, second]
+        if kind == DEFLATE:
+            return ["deflate", file, first, second, third]
+        return ["parquet", file, self.columns[number], first, second]
+
+    def stat(self) -> NDArray[np.int64]:
+        """Of the file that each image lies in, when it was listed."""
+        return self.stats[self.at[:, 0]]
+
+    def read(self, row: int) -> bytes:
+        """The bytes; OSError ESTALE when the file is not the one that was listed."""
+        size, mtime, inode = self.stats[self.at[row, 0]].tolist()
+        try:
+            return places.read(self.place(row), (size, mtime, inode))
+        except places.Changed as error:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(error)) from error
+
+
+@final
+@dataclass(frozen=True)
+class JoinedSource(ByteSource):
+    """Several sources after one another; `prefixes` go before the names of each, so that no two are the same."""
+
+    parts: tuple[ByteSource, ...]
+    prefixes: tuple[str, ...]
+    starts: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starts", (0, *itertools.accumulate(map(len, self.parts))))
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def _part(self, row: int) -> tuple[int, int]:
+        number = bisect.bisect_right(self.starts, row) - 1
+        return number, row - self.starts[number]
+
+    def name(self, row: int) -> str:
+        """Prefix and name."""
+        number, inner = self._part(row)
+        return self.prefixes[number] + self.parts[number].name(inner)
+
+    def place(self, row: int) -> Place:
+        """Of its part."""
+        number, inner = self._part(row)
+        return self.parts[number].place(inner)
+
+    def stat(self) -> NDArray[np.int64]:
+        """Of all parts."""
+        return np.concatenate([part.stat() for part in self.parts])
+
+    def read(self, row: int) -> bytes:
+        """By its part."""
+        number, inner = self._part(row)
+        return self.parts[number].read(inner)
+
+
 @final
 @dataclass(frozen=True)
 class ArraySource(Source):
@@ -136,6 +238,10 @@ class Samples:
     weights: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = field(default=())
     """What was noticed while looking (ignored files, guessed columns), one sentence each."""
+    unlabelled: tuple[str, ...] = ()
+    """Images that are there and have no label (E09): none of the rows."""
+    left_out: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    """What else was passed over: (why, how many, the first names); `why` as in the phrases `left_out_<why>`."""
 
     def __post_init__(self) -> None:
         assert len(self.labels) == len(self.splits) == len(self.source)

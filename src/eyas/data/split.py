@@ -2,80 +2,77 @@
 
     declared   what the data says stays as it is
     memory     what an earlier `splits.csv` says stays as it is
-    the rest   each unit has a place in 0..1 by a keyed hash of its bytes; below the fraction it is val (or test)
+    the rest   each unit has a place in 0..1 by a keyed hash of its bytes; below the fraction it is val (test, holdout)
 
-A unit is everything that must stay on one side: equal bytes, and samples of one `group`, taken together. The place of a
-unit depends on nothing but its own bytes (or the name of its group), not on a seed, on file names or on other photos:
-the shares are therefore near the fraction, not equal to it. Small classes are the exception: a class with two units or
-more always has one in val and one in train, and the unit nearest to the edge is taken for that; only there can a new
-photo change an old one's side, which `splits.csv` prevents.
+A unit is everything that must stay on one side: equal bytes, samples of one `group`, and near-duplicates, taken
+together (`data.units`). The place of a unit depends on nothing but its own bytes (or the name of its group), not on a
+seed, on file names or on other photos: the shares are therefore near the fraction, not equal to it.
+
+Without a memory a new photo changes an old one's side only in two cases: a near-duplicate of old photos may have the
+least key of the new unit (its chance is one in the size of the unit) and so give it another place; and a class with
+two units or more always has one in val and one in train, for which the unit nearest to the edge is taken. `splits.csv`
+prevents both, and a new run takes over that of the newest run on the same data (`flows.inherit`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyas.data.layouts.assemble import decode_text
 from eyas.data.layouts.names import listing
-from eyas.data.samples import FileSource, Samples, Split
+from eyas.data.leaks import Leak, exact_leaks, near_leaks
+from eyas.data.near import Near
+from eyas.data.samples import Samples, Split
+from eyas.data.splits_file import NAMES, inherit
+from eyas.data.units import LARGEST, Units, content_numbers, units
 from eyas.errors import DataError
 from eyas.errors.messages import say
 
 DEFAULT_FRACTION = 0.1
 """Of the training samples, when the data has no val."""
 
-SPLIT_VERSION = 1
-"""Part of the fingerprint of a run: another version may divide differently."""
-
-_NAMES = {Split.NONE: "none", Split.TRAIN: "train", Split.VAL: "val", Split.TEST: "test"}
-_COLUMNS = ["path", "label", "split", "group", "hash"]
-
-
-@final
-@dataclass(frozen=True)
-class Leak:
-    """Samples of `later` whose very bytes are in `earlier` as well; `examples` are row numbers in `later`."""
-
-    earlier: Split
-    later: Split
-    count: int
-    examples: tuple[int, ...]
+SPLIT_VERSION = 2
+"""Written into `run.json`: another version may divide differently. 2: near-duplicates stay together."""
 
 
 @final
 @dataclass(frozen=True)
 class SplitReport:
-    """What was decided and what was noticed on the way. `conflicts` and `leaks` are findings L02 and L03."""
+    """What was decided and what was noticed on the way: findings L01 to L04."""
 
     how: str
     """One sentence for people."""
     train: int
     val: int
     test: int
+    holdout: int
     aside: int
     """Samples in no split: set aside as unreadable, or declared for a split that was switched off."""
     duplicates: int
     """Samples whose bytes an earlier row has too (L01)."""
+    near: int
+    """Samples that are nearly the same as another one, and not byte for byte."""
     conflicts: tuple[tuple[int, ...], ...]
     """Rows with the same bytes and different labels (L02), one tuple for each such content."""
     leaks: tuple[Leak, ...]
     """The same bytes in two splits (L03): only where the data, or an earlier split, declared it so."""
+    near_leaks: tuple[Leak, ...]
+    """Near-duplicates in two splits (L04): declared so, or in a unit that was too large to be kept together."""
     unmeasured: tuple[str, ...]
     """Classes with training samples and none in val, when there is a val."""
     remembered: int
     """Samples that were in the memory and stayed where they were."""
     bridges: int
-    """Units that the memory holds on both sides: duplicates or groups that were joined later."""
+    """Units that the memory holds on both sides: duplicates, near-duplicates or groups that were joined later."""
+    taken_apart: int
+    """Chains of near-duplicates that were too long to be kept on one side."""
+    clusters: NDArray[np.int64]
+    """int64 (n,): the same number for what was kept together, from 1 on; 0 = alone."""
     notes: tuple[str, ...]
 
 
@@ -127,151 +124,6 @@ def places(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-@final
-@dataclass(frozen=True)
-class Units:
-    """What must stay together: `of` int64 (n,) is the unit of each sample, `keys` uint64 (units,) its stable key."""
-
-    of: NDArray[np.int64]
-    keys: NDArray[np.uint64]
-
-
-def units(hashes: NDArray[np.uint8], groups: NDArray[np.int64] | None, good: NDArray[np.bool_]) -> Units:
-    """Samples joined by equal bytes and by equal group (-1 = in no group), transitively; unreadable ones stay alone."""
-    n = len(hashes)
-    content = _content_numbers(hashes)
-    content[~good] = n + np.flatnonzero(~good)
-    keys = np.ascontiguousarray(hashes[:, :8]).view("<u8")[:, 0].astype(np.uint64)
-    grouped = np.zeros(n, bool) if groups is None else (groups >= 0) & good
-    if groups is None or not grouped.any():
-        of = content
-    else:
-        _, group = np.unique(np.where(grouped, groups, -1 - np.arange(n)), return_inverse=True)
-        _, same = np.unique(content, return_inverse=True)
-        of = np.arange(n)
-        while True:  # the smallest number spreads along both kinds of ties until nothing changes
-            before = of
-            for ties in (same, group):
-                least = np.full(n, n)
-                np.minimum.at(least, ties, of)
-                of = least[ties]
-            if (of == before).all():
-                break
-    _, of = np.unique(of, return_inverse=True)
-    if groups is not None and grouped.any():
-        # where there is a group its name decides alone: a copy that turns up outside it must not move the others
-        named = np.zeros(int(of.max()) + 1, bool)
-        named[of[grouped]] = True
-        keys = np.where(grouped, groups.astype(np.uint64) ^ np.uint64(0x67726F7570), keys)
-        keys = np.where(named[of] & ~grouped, np.iinfo(np.uint64).max, keys)
-    least_key = np.full(int(of.max()) + 1 if n else 0, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(least_key, of, keys)
-    return Units(of.astype(np.int64), least_key)
-
-
-def _content_numbers(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """int64 (n,): equal numbers for equal bytes."""
-    if not len(hashes):
-        return np.zeros(0, np.int64)
-    _, numbers = np.unique(np.ascontiguousarray(hashes).view("V16")[:, 0], return_inverse=True)
-    return numbers.astype(np.int64)
-
-
-# ---- splits.csv --------------------------------------------------------------------------------------------------
-
-
-def write_splits(path: Path, samples: Samples, splits: NDArray[np.uint8], hashes: NDArray[np.uint8]) -> None:
-    """Writes `splits.csv`: path, label, split, group, hash, one row a sample. Whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    digits = hashes.tobytes().hex()
-    width = hashes.shape[1] * 2
-    for row in range(len(samples)):
-        group = "" if samples.groups is None or samples.groups[row] < 0 else int(samples.groups[row])
-        label = samples.classes[samples.labels[row]]
-        name = _NAMES[Split(int(splits[row]))]
-        writer.writerow([samples.source.name(row), label, name, group, digits[row * width : (row + 1) * width]])
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.getvalue().encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@final
-@dataclass(frozen=True)
-class Memory:
-    """Where samples were in an earlier split, by content and by name."""
-
-    by_hash: dict[bytes, Split]
-    by_path: dict[str, tuple[bytes, Split]]
-
-
-def read_splits(path: Path) -> Memory:
-    """The memory in a `splits.csv`. A file that is missing or damaged is EY-D064, with the line."""
-    try:
-        text, _ = decode_text(path.read_bytes(), path)
-    except OSError as error:
-        raise DataError("EY-D064", path=path, line=0, reason=error.strerror or error) from error
-    reader = csv.reader(io.StringIO(text, newline=""))
-    names = {name: split for split, name in _NAMES.items()}
-    memory = Memory({}, {})
-    try:
-        header = next(reader, [])
-        at = {name: header.index(name) for name in _COLUMNS if name in header}
-        missing = [name for name in ("path", "split", "hash") if name not in at]
-        if missing:
-            raise DataError("EY-D064", path=path, line=1, reason=say("splits_columns", names=", ".join(missing)))
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) < len(header):
-                raise DataError("EY-D064", path=path, line=reader.line_num, reason=say("splits_short"))
-            split = names.get(cells[at["split"]])
-            if split is None:
-                reason = say("splits_unknown", got=cells[at["split"]], allowed=", ".join(names))
-                raise DataError("EY-D064", path=path, line=reader.line_num, reason=reason)
-            try:
-                content = bytes.fromhex(cells[at["hash"]])
-            except ValueError:
-                reason = say("splits_hash", got=cells[at["hash"]])
-                raise DataError("EY-D064", path=path, line=reader.line_num, reason=reason) from None
-            if split is not Split.NONE:
-                memory.by_hash.setdefault(content, split)
-                memory.by_path[cells[at["path"]]] = (content, split)
-    except csv.Error as error:
-        raise DataError("EY-D064", path=path, line=reader.line_num, reason=error) from error
-    return memory
-
-
-def inherit(memory: Path, samples: Samples, hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 (n,) of Split: where `splits.csv` has each sample, NONE for one that it does not know.
-
-    The same name with the same bytes first, then the same bytes under another name, then the name with other bytes (an
-    edited photo). Raw arrays have no names of their own and are known by bytes alone.
-    """
-    known = read_splits(memory)
-    has_names = isinstance(samples.source, FileSource)
-    out = np.zeros(len(samples), np.uint8)
-    for row in range(len(samples)):
-        digest = hashes[row].tobytes()
-        content, split = known.by_path.get(samples.source.name(row), (b"", Split.NONE))
-        if content == digest:
-            out[row] = split
-        elif digest in known.by_hash:
-            out[row] = known.by_hash[digest]
-        elif has_names:
-            out[row] = split
-    return out
-
-
 # ---- the decision ------------------------------------------------------------------------------------------------
 
 
@@ -281,14 +133,18 @@ def assign(
     *,
     val: str | None = None,
     test: str | None = None,
+    holdout: str | None = None,
     bad: Sequence[int] | NDArray[np.integer] | None = None,
+    near: Near | None = None,
     memory: Path | None = None,
+    sealed: Path | None = None,
 ) -> tuple[NDArray[np.uint8], SplitReport]:
     """uint8 (n,) of Split for every sample, and what there is to know about it.
 
-    `hashes` uint8 (n, 16): a hash of each sample's bytes (of its pixels for arrays). `val` and `test`: None, "none" or
-    a fraction; a path has been joined by `source.find` and is a declared split here. `bad`: rows that cannot be read;
-    they get NONE and count for nothing. `memory`: an earlier `splits.csv`.
+    `hashes` uint8 (n, 16): a hash of each sample's bytes (of its pixels for arrays). `val`, `test` and `holdout`: None,
+    "none" or a fraction; a path has been joined by `source.find` and is a declared split here. `bad`: rows that cannot
+    be read; they get NONE and count for nothing. `near`: which rows are nearly the same. `memory`: an earlier
+    `splits.csv`; `sealed`: one of which only the holdout counts.
 
     Raises EY-D060, EY-D061 (a fraction for a split that the data declares), EY-D064, EY-D065 (nothing to train on).
     """
@@ -298,7 +154,13 @@ def assign(
     good = np.ones(n, bool)
     if bad is not None:
         good[np.asarray(bad, np.int64)] = False
-    asked: dict[Split, Part] = {Split.VAL: parse_part(val, "val"), Split.TEST: parse_part(test, "test")}
+    asked: dict[Split, Part] = {
+        Split.VAL: parse_part(val, "val"),
+        Split.TEST: parse_part(test, "test"),
+        Split.HOLDOUT: parse_part(holdout, "holdout"),
+    }
+    if isinstance(asked[Split.HOLDOUT], Path):
+        raise DataError("EY-D066", got=holdout)
     declared = {split: bool((samples.splits == split).any()) for split in asked}
     notes: list[str] = []
     for split, part in asked.items():
@@ -319,20 +181,18 @@ def assign(
     out[~good | unused] = Split.NONE
 
     fractions = {split: _fraction(part, split, declared[split]) for split, part in asked.items()}
-    together = units(hashes, samples.groups, good)
-    remembered = np.zeros(n, np.uint8)
-    if memory is not None:
-        remembered = inherit(memory, samples, hashes)
-        remembered[~pool] = Split.NONE
-        if asked[Split.VAL] == "none" or declared[Split.VAL]:
-            moved = int((remembered == Split.VAL).sum())
-            if moved:
-                notes.append(say("split_val_trains", n=moved))
-            remembered[remembered == Split.VAL] = Split.TRAIN
-        out[remembered > 0] = remembered[remembered > 0]
-    bridges = _divide(out, pool, remembered, together, samples.labels, len(samples.classes), fractions)
-    if asked[Split.TEST] == "none" and memory is not None:  # once test, never train
-        out[remembered == Split.TEST] = Split.NONE
+    together = units(hashes, samples.groups, good, near)
+    remembered = _remembered(samples, hashes, pool, memory, sealed)
+    if asked[Split.VAL] == "none" or declared[Split.VAL]:
+        moved = int((remembered == Split.VAL).sum())
+        if moved:
+            notes.append(say("split_val_trains", n=moved))
+        remembered[remembered == Split.VAL] = Split.TRAIN
+    out[remembered > 0] = remembered[remembered > 0]
+    bridges, joining = _divide(out, pool, remembered, together, samples.labels, len(samples.classes), fractions)
+    for split in (Split.TEST, Split.HOLDOUT):  # once test, never train
+        if asked[split] == "none":
+            out[remembered == split] = Split.NONE
 
     if not (out == Split.TRAIN).any():
         raise DataError(
@@ -340,10 +200,10 @@ def assign(
             n=n,
             bad=int((~good).sum()),
             val=int((out == Split.VAL).sum()),
-            test=int((out == Split.TEST).sum()),
+            test=int((out == Split.TEST).sum()) + int((out == Split.HOLDOUT).sum()),
         )
-    report = _report(samples, hashes, out, good, asked, declared, fractions, remembered, bridges, notes)
-    return out, report
+    noticed = _Noticed(asked, declared, fractions, remembered, bridges, joining, together, notes)
+    return out, _report(samples, hashes, out, good, near, noticed)
 
 
 def _fraction(part: Part, split: Split, declared: bool) -> float:
@@ -354,6 +214,19 @@ def _fraction(part: Part, split: Split, declared: bool) -> float:
     return 0.0
 
 
+def _remembered(
+    samples: Samples, hashes: NDArray[np.uint8], pool: NDArray[np.bool_], memory: Path | None, sealed: Path | None
+) -> NDArray[np.uint8]:
+    """uint8 (n,) of Split: where earlier splits have the samples that may be divided; NONE = nowhere."""
+    out = np.zeros(len(samples), np.uint8)
+    if memory is not None:
+        out = inherit(memory, samples, hashes)
+    if sealed is not None:
+        out[inherit(sealed, samples, hashes) == Split.HOLDOUT] = Split.HOLDOUT
+    out[~pool] = Split.NONE
+    return out
+
+
 def _divide(
     out: NDArray[np.uint8],
     pool: NDArray[np.bool_],
@@ -362,25 +235,29 @@ def _divide(
     labels: NDArray[np.int32],
     classes: int,
     fractions: dict[Split, float],
-) -> int:
-    """Puts the pool's units on their sides, in place; gives the number of units that the memory holds on both."""
+) -> tuple[int, NDArray[np.int64]]:
+    """Puts the pool's units on their sides, in place.
+
+    Gives the number of units that the memory holds on several sides, and the new rows in them.
+    """
     n_units = len(together.keys)
     side = np.full(n_units, Split.TRAIN, np.uint8)
-    for split in (Split.VAL, Split.TEST):  # test has the last word: it must not depend on whether there is a val
+    # Those after it have the last word: what is test must not depend on whether there is a val.
+    for split in (Split.VAL, Split.TEST, Split.HOLDOUT):
         if fractions[split]:
-            side[places(together.keys, _NAMES[split]) < fractions[split]] = split
-    votes = np.stack(
-        [np.bincount(together.of[remembered == s], minlength=n_units) for s in (Split.TRAIN, Split.VAL, Split.TEST)]
-    )
+            side[places(together.keys, NAMES[split]) < fractions[split]] = split
+    sides = (Split.TRAIN, Split.VAL, Split.TEST, Split.HOLDOUT)
+    votes = np.stack([np.bincount(together.of[remembered == s], minlength=n_units) for s in sides])
     old = votes.any(axis=0)
     # a new member joins the side that most of the old ones are on; the old ones stay in any case
     side[old] = votes.argmax(axis=0)[old].astype(np.uint8) + 1
     new = pool & (remembered == Split.NONE)
     out[new] = side[together.of[new]]
-    for split in (Split.VAL, Split.TEST):
+    for split in (Split.VAL, Split.TEST, Split.HOLDOUT):
         if fractions[split]:
             _fill_small_classes(out, new, np.logical_not(old), together, labels, classes, split)
-    return int(((votes > 0).sum(axis=0) > 1).sum())
+    torn = (votes > 0).sum(axis=0) > 1
+    return int(torn.sum()), np.flatnonzero(new & torn[together.of])
 
 
 @final
@@ -405,7 +282,7 @@ def _fill_small_classes(
     split: Split,
 ) -> None:
     """Moves single units so that each class with two units or more has some in train and, if it can, in `split`."""
-    place = places(together.keys, _NAMES[split])
+    place = places(together.keys, NAMES[split])
     by_label = by_unit = None
     for wanted, other in ((Split.TRAIN, split), (split, Split.TRAIN)):
         has = np.bincount(labels[out == wanted], minlength=classes)
@@ -438,83 +315,121 @@ def _fill_small_classes(
                 np.subtract.at(left, labels[members], 1)
 
 
+# ---- what is said about it -----------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True)
+class _Noticed:
+    """What `assign` knows when it comes to the report."""
+
+    asked: dict[Split, Part]
+    declared: dict[Split, bool]
+    fractions: dict[Split, float]
+    remembered: NDArray[np.uint8]
+    bridges: int
+    joining: NDArray[np.int64]
+    together: Units
+    notes: list[str]
+
+
 def _report(
     samples: Samples,
     hashes: NDArray[np.uint8],
     out: NDArray[np.uint8],
     good: NDArray[np.bool_],
-    asked: dict[Split, Part],
-    declared: dict[Split, bool],
-    fractions: dict[Split, float],
-    remembered: NDArray[np.uint8],
-    bridges: int,
-    notes: list[str],
+    near: Near | None,
+    noticed: _Noticed,
 ) -> SplitReport:
-    content = _content_numbers(hashes)
+    content = content_numbers(hashes)
     counts = {split: int((out == split).sum()) for split in Split}
     in_use = np.flatnonzero(good)
     duplicates = len(in_use) - len(np.unique(content[in_use]))
     conflicts = _conflicts(content, samples.labels, in_use) if duplicates else ()
-    leaks = _leaks(content, out) if duplicates else ()
+    leaks = exact_leaks(content, out) if duplicates else ()
+    alike = np.zeros((0, 2), np.int64)
+    if near is not None:
+        alike = near.pairs[good[near.pairs].all(axis=1)]
+        alike = alike[content[alike[:, 0]] != content[alike[:, 1]]]
     unmeasured: tuple[str, ...] = ()
-    if counts[Split.VAL] or fractions[Split.VAL]:
-        train, val = (
-            samples.counts(np.flatnonzero(out == Split.TRAIN)),
-            samples.counts(np.flatnonzero(out == Split.VAL)),
-        )
+    if counts[Split.VAL] or noticed.fractions[Split.VAL]:
+        train, val = (samples.counts(np.flatnonzero(out == split)) for split in (Split.TRAIN, Split.VAL))
         unmeasured = tuple(samples.classes[c] for c in np.flatnonzero((train > 0) & (val == 0)))
-    kept = int((remembered > 0).sum())
-    how: list[str] = []
-    for split, part in asked.items():
-        name = _NAMES[split]
-        if part == "none":
-            how.append(say("split_how_none", name=name))
-        elif fractions[split]:
-            how.append(
-                say(
-                    "split_how_fraction",
-                    name=name,
-                    percent=f"{100 * fractions[split]:g}",
-                    n=counts[split],
-                )
-            )
-        elif declared[split]:
-            how.append(say("split_how_declared", name=name, n=counts[split]))
-    if kept:
-        how.append(say("split_how_memory", n=kept))
-    if unmeasured:
-        notes.append(say("split_unmeasured", n=len(unmeasured), names=listing(unmeasured)))
-    if duplicates:
-        notes.append(say("split_duplicates", n=duplicates))
-    if conflicts:
-        names = [samples.source.name(row) for row in conflicts[0]]
-        notes.append(say("split_conflicts", n=len(conflicts), names=listing(names)))
-    notes += [
-        say(
-            "split_leak",
-            n=leak.count,
-            later=_NAMES[leak.later],
-            earlier=_NAMES[leak.earlier],
-            names=listing([samples.source.name(row) for row in leak.examples], most=3),
-        )
-        for leak in leaks
-    ]
-    if bridges:
-        notes.append(say("split_bridges", n=bridges))
-    return SplitReport(
-        how="; ".join(how),
+    report = SplitReport(
+        how=_how(counts, noticed),
         train=counts[Split.TRAIN],
         val=counts[Split.VAL],
         test=counts[Split.TEST],
+        holdout=counts[Split.HOLDOUT],
         aside=counts[Split.NONE],
         duplicates=duplicates,
+        near=len(np.unique(alike)),
         conflicts=conflicts,
         leaks=leaks,
+        near_leaks=near_leaks(alike, content, out),
         unmeasured=unmeasured,
-        remembered=kept,
-        bridges=bridges,
-        notes=tuple(notes),
+        remembered=int((noticed.remembered > 0).sum()),
+        bridges=noticed.bridges,
+        taken_apart=noticed.together.taken_apart,
+        clusters=_clusters(noticed.together.of),
+        notes=(),
     )
+    return replace(report, notes=(*noticed.notes, *_notes(samples, report, noticed)))
+
+
+def _how(counts: dict[Split, int], noticed: _Noticed) -> str:
+    how: list[str] = []
+    for split, part in noticed.asked.items():
+        name, fraction, n = NAMES[split], noticed.fractions[split], counts[split]
+        if part == "none":
+            how.append(say("split_how_none", name=name))
+        elif fraction:
+            how.append(say("split_how_fraction", name=name, percent=f"{100 * fraction:g}", n=n))
+        elif noticed.declared[split]:
+            how.append(say("split_how_declared", name=name, n=n))
+        elif n:
+            how.append(say("split_how_kept_out", name=name, n=n))
+    if noticed.remembered.any():
+        how.append(say("split_how_memory", n=int((noticed.remembered > 0).sum())))
+    return "; ".join(how)
+
+
+def _clusters(of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers from 1 on, in the order of rows, for units of several samples; 0 for the others."""
+    _, first, of, size = np.unique(of, return_index=True, return_inverse=True, return_counts=True)
+    numbers = np.zeros(len(size), np.int64)
+    several = np.flatnonzero(size > 1)
+    numbers[several[np.argsort(first[several])]] = np.arange(1, len(several) + 1)
+    return numbers[of]
+
+
+def _notes(samples: Samples, report: SplitReport, noticed: _Noticed) -> list[str]:
+    name = samples.source.name
+    notes: list[str] = []
+    if report.unmeasured:
+        notes.append(say("split_unmeasured", n=len(report.unmeasured), names=listing(report.unmeasured)))
+    if report.duplicates:
+        notes.append(say("split_duplicates", n=report.duplicates))
+    if report.near:
+        notes.append(say("split_near", n=report.near))
+    if report.taken_apart:
+        notes.append(say("split_taken_apart", n=report.taken_apart, percent=f"{100 * LARGEST:g}"))
+    if report.conflicts:
+        names = listing([name(row) for row in report.conflicts[0]])
+        notes.append(say("split_conflicts", n=len(report.conflicts), names=names))
+    for leaks, phrase in ((report.leaks, "split_leak"), (report.near_leaks, "split_near_leak")):
+        for leak in leaks:
+            names = listing([name(row) for row, _ in leak.examples], most=3)
+            later, earlier = NAMES[leak.later], NAMES[leak.earlier]
+            notes.append(say(phrase, n=leak.count, later=later, earlier=earlier, names=names))
+    if report.bridges:
+        notes.append(say("split_bridges", n=report.bridges))
+        if len(noticed.joining):
+            names = listing([name(int(row)) for row in noticed.joining[:3]], most=3)
+            notes.append(say("split_bridging", n=len(noticed.joining), names=names))
+    if report.val and not report.test:
+        notes.append(say("split_optimistic"))
+    return notes
 
 
 def _conflicts(
@@ -530,14 +445,3 @@ def _conflicts(
     for row in rows[np.isin(content[rows], torn)]:
         found[int(content[row])].append(int(row))
     return tuple(sorted(tuple(members) for members in found.values()))
-
-
-def _leaks(content: NDArray[np.int64], out: NDArray[np.uint8]) -> tuple[Leak, ...]:
-    """Equal bytes in two splits."""
-    leaks: list[Leak] = []
-    for earlier, later in ((Split.TRAIN, Split.VAL), (Split.TRAIN, Split.TEST), (Split.VAL, Split.TEST)):
-        rows = np.flatnonzero(out == later)
-        shared = rows[np.isin(content[rows], content[out == earlier])]
-        if len(shared):
-            leaks.append(Leak(earlier, later, len(shared), tuple(int(row) for row in shared[:5])))
-    return tuple(leaks)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyas.artifact.decode import DecodeError, inspect
-from eyas.artifact.header import Header
+from eyas.artifact.header import Header, trailing
 from eyas.artifact.preprocess import Program, program_from_dict
 from eyas.data import likeness
 from eyas.data.places import Changed, Place, read
@@ -47,16 +47,20 @@ RECORD = np.dtype(
         ("likeness", "u1", likeness.BYTES),
         ("format", "u1"),
         ("notes", "<u2"),
+        ("sums", "<u8", (2, 3)),
     ]
 )
 """One packed image: its slot, where its pixels lie in the data file, its size now and in the file, crc32 and hash; what
-it looks like (`data.likeness`), its format (index into `FORMATS`) and what was noticed (bit k - 1 for W<k>)."""
+it looks like (`data.likeness`), its format (index into `FORMATS`) and what was noticed (bit k - 1 for W<k>); of a dry
+task also the sums of the values of each channel, and of their squares."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 
 FRAME = struct.Struct("<cI")
 COUNT = struct.Struct("<I")
 REPORT_S = 0.25  # what a crash may cost of work that was done
+WRITE_BYTES = 2**20  # pixels that wait to be written: while they are still in the processor's cache
+MOST_PARTS = 1024  # of one `writev`: what every system takes
 FAULT = "EYAS_FAULT_DECODE"
 """For tests: `crash:TEXT` or `hang:TEXT` does that at every file whose name holds TEXT; several apart by `;`."""
 
@@ -84,6 +88,8 @@ class Decoded:
     header: Header
     content: bytes
     """BLAKE2b-128 of its bytes."""
+    looks: bytes
+    """What the whole picture looks like (`data.likeness`), whatever the program keeps of it."""
     notes: int
     """What was noticed: bit k - 1 is set for W<k> of `eyas check`."""
 
@@ -95,14 +101,40 @@ def decoded(program: Program, place: Place, stat: tuple[int, int, int]) -> Decod
     except OSError as error:
         return "E08", os.strerror(error.errno or 0)
     try:
-        header = inspect(data)
-        pixels = np.ascontiguousarray(program.from_bytes(data))
+        header = inspect(data, program.limits)
+        picture = program.picture(data, header=header)
+        pixels = np.ascontiguousarray(program.framed(picture))
     except DecodeError as error:
         return error.code, error.detail[:200]
     except MemoryError:
         return "E06", "not enough memory to decode it"
     notes = sum(1 << int(code[1:]) - 1 for code in header.notes)
-    return Decoded(pixels, header, blake2b(data, digest_size=16).digest(), notes)
+    if trailing(data, header.format):
+        notes |= 1 << 9 - 1
+    if _is_constant(pixels):
+        notes |= 1 << 10 - 1
+    # Of the whole picture, so that what is cropped for val can be compared with what is kept whole for training.
+    looks = likeness.describe(picture)
+    return Decoded(pixels, header, blake2b(data, digest_size=16).digest(), looks, notes)
+
+
+def _is_constant(pixels: NDArray[np.uint8]) -> bool:
+    """Whether nothing is to be seen: all pixels are the same, but for what a JPEG makes of one colour."""
+    h, w, _ = pixels.shape
+    if abs(int(pixels[0, 0, 0]) - int(pixels[h // 2, w // 2, 0])) > 2:
+        return False  # of nearly every picture, after half a microsecond
+    return all(int(np.ptp(part.reshape(-1, pixels.shape[2]), axis=0).max()) <= 2 for part in (pixels[::8, ::8], pixels))
+
+
+def _sums(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """uint64 (2, 3): exact sums and sums of squares of each channel (of the first only, where there is one)."""
+    h, w, c = pixels.shape
+    out = np.zeros((2, 3), np.uint64)
+    for start in range(0, h, 2**16):  # so many squares fit into 32 bits
+        flat = pixels[start : start + 2**16].reshape(-1, w * c)
+        for total, values in zip(out, (flat, np.square(flat, dtype=np.uint16)), strict=True):
+            total[:c] += values.sum(axis=0, dtype=np.uint32).reshape(w, c).sum(axis=0, dtype=np.uint64)
+    return out
 
 
 class _Worker:
@@ -147,6 +179,7 @@ class _Worker:
         self.done: list[tuple[Any, ...]] = []
         self.bad: Bad = {}
         self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
+        held = 0
         reported = time.monotonic()
         for slot, place, stat in zip(task["slots"], task["places"], task["stats"], strict=True):
             for kind, text in self.faults:
@@ -163,32 +196,50 @@ class _Worker:
                     alike = pixels.shape == shape
                     offset = task["start"] + slot * pixels.size if alike else self.granted(pixels.size)
                     self.waiting.append((offset, pixels))
+                    held += pixels.size
                 crc = zlib.crc32(pixels.data)
                 h, w = pixels.shape[:2]
-                kind, looks = FORMATS.index(header.format), likeness.describe(pixels)
-                texts = (np.frombuffer(found.content, np.uint8), np.frombuffer(looks, np.uint8), kind, found.notes)
-                self.done.append((slot, offset, h, w, header.height, header.width, crc, *texts))
+                kind = FORMATS.index(header.format)
+                texts = (
+                    np.frombuffer(found.content, np.uint8),
+                    np.frombuffer(found.looks, np.uint8),
+                    kind,
+                    found.notes,
+                )
+                sums = _sums(pixels) if task["dry"] else 0
+                self.done.append((slot, offset, h, w, header.height, header.width, crc, *texts, sums))
+            if held > WRITE_BYTES:
+                self.write()
+                held = 0
             if time.monotonic() - reported > REPORT_S:
                 self.report()
                 reported = time.monotonic()
         self.report()
         self.send(b"D")
 
+    def write(self) -> None:
+        """Puts the waiting pixels into the data file, neighbours in one go."""
+        if not self.waiting:
+            return
+        starts = np.array([offset for offset, _ in self.waiting])
+        ends = starts + [pixels.size for _, pixels in self.waiting]
+        cuts = [0, *(np.flatnonzero(starts[1:] != ends[:-1]) + 1).tolist(), len(starts)]
+        for first, last in itertools.pairwise(cuts):
+            parts = [pixels.reshape(-1).data for _, pixels in self.waiting[first:last]]
+            os.lseek(self.data, int(starts[first]), os.SEEK_SET)
+            written = os.writev(self.data, parts[:MOST_PARTS]) if hasattr(os, "writev") else 0
+            for part in parts:  # what was not taken in one go
+                part, written = part[written:], max(0, written - len(part))
+                while part:
+                    part = part[os.write(self.data, part) :]
+        self.waiting = []
+
     def report(self) -> None:
-        """Writes the pixels, then says so: what is reported is in the file."""
-        if self.waiting:
-            starts = np.array([offset for offset, _ in self.waiting])
-            ends = starts + [pixels.size for _, pixels in self.waiting]
-            cuts = [0, *(np.flatnonzero(starts[1:] != ends[:-1]) + 1).tolist(), len(starts)]
-            for first, last in itertools.pairwise(cuts):
-                joined = memoryview(b"".join(pixels.data for _, pixels in self.waiting[first:last]))
-                at = int(starts[first])
-                os.lseek(self.data, at, os.SEEK_SET)
-                while joined:
-                    joined = joined[os.write(self.data, joined) :]
+        """Says what is done, after it was written: what is reported is in the file."""
+        self.write()
         if self.done or self.bad:
             self.send(b"R", pack_report(np.array(self.done, RECORD), self.bad))
-        self.done, self.bad, self.waiting = [], {}, []
+        self.done, self.bad = [], {}
 
 
 def _play(kind: str) -> None:

@@ -282,6 +282,48 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines("此运行尚无选定的权重", "{path}：{status}", "已完成的运行", "重新执行其训练命令：会继续到结束"),
     ),
+    "EY-U130": (
+        Lines(
+            "this run knows classes that the images do not have",
+            "{path}: {got}",
+            "{allowed}",
+            "give the images that the run was trained on, or leave --run out",
+        ),
+        Lines(
+            "此运行包含图片中没有的类别",
+            "{path}：{got}",
+            "{allowed}",
+            "请给出训练该运行的图片，或去掉 --run",
+        ),
+    ),
+    "EY-U131": (
+        Lines(
+            "this run has scored no images yet",
+            "{path}: no predictions.val.csv and no predictions.test.csv",
+            "a run that is done and had a val or test part",
+            "finish it (the same `eyas train` command goes on), or leave --run out",
+        ),
+        Lines(
+            "此运行尚未对图片评分",
+            "{path}：没有 predictions.val.csv 和 predictions.test.csv",
+            "已完成且有验证集或测试集的运行",
+            "请先完成它（重复相同的 `eyas train` 命令即可继续），或去掉 --run",
+        ),
+    ),
+    "EY-U132": (
+        Lines(
+            "none of the images that this run has scored is here",
+            "{path}: {n} names; here is for example {got}",
+            "the images that the run was trained on, below the same folder",
+            "give the same DATA as `eyas train` got, or leave --run out",
+        ),
+        Lines(
+            "此运行评分过的图片都不在这里",
+            "{path}：{n} 个名称；此处例如 {got}",
+            "训练该运行的图片，且位于同一文件夹下",
+            "请给出与 `eyas train` 相同的 DATA，或去掉 --run",
+        ),
+    ),
     "EY-U120": (
         Lines("there is no model of this name", "{name}", "{known}", "did you mean `{near}`?"),
         Lines("没有这个名称的模型", "{name}", "{known}", "您是不是想用 `{near}`？"),
@@ -320,18 +362,44 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "可以省略：程序会在训练图片上测量",
         ),
     ),
+    "EY-U140": (
+        Lines(
+            "weighted sampling needs weights",
+            "no weight column in {got}",
+            "a table with a column named weight: 0 or more for each image",
+            "add the column, or use --sampling balanced",
+        ),
+        Lines(
+            "按权重抽样需要权重",
+            "{got} 中没有权重列",
+            "含 weight 列的表格：每张图片一个不小于 0 的数",
+            "请添加该列，或使用 --sampling balanced",
+        ),
+    ),
+    "EY-U141": (
+        Lines("this is not a size", "{got}", "a number with a unit, like 500MB, 50GB, 2TB, or none", "{next}"),
+        Lines("这不是有效的大小", "{got}", "带单位的数字，如 500MB、50GB、2TB，或 none", "{next}"),
+    ),
+    "EY-U142": (
+        Lines("this is not an age", "{got}", "a number of hours, days or weeks, like 12h, 30d, 2w", "{next}"),
+        Lines("这不是有效的时长", "{got}", "小时、天或周数，如 12h、30d、2w", "{next}"),
+    ),
+    "EY-U143": (
+        Lines("there is no such pack", "{got} in {path}", "{allowed}", "eyas cache lists them"),
+        Lines("没有这个打包", "{path} 中的 {got}", "{allowed}", "eyas cache 可列出全部"),
+    ),
     # ---- D: data --------------------------------------------------------------------------------------------------
     "EY-D001": (
         Lines(
             "there is nothing at this path",
             "{path}",
-            "a folder of images, a label file, IDX files or an .npz",
+            "a folder of images, an archive (.zip, .tar), a label file, .parquet, IDX files or an .npz",
             "check the spelling; `eyas train --help` lists the layouts",
         ),
         Lines(
             "此路径下什么都没有",
             "{path}",
-            "图片文件夹、标签文件、IDX 文件或 .npz",
+            "图片文件夹、压缩包（.zip、.tar）、标签文件、.parquet、IDX 文件或 .npz",
             "请检查拼写；`eyas train --help` 列出支持的布局",
         ),
     ),
@@ -420,40 +488,40 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "this is a pickle, and loading a pickle runs whatever code is in it",
             "{name} in {path}",
             "images in class folders, .npz, IDX, CSV",
-            "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+            "{convert}",
         ),
         Lines(
             "这是 pickle 文件，加载它会执行其中的任意代码",
             "{path} 中的 {name}",
             "类别文件夹中的图片、.npz、IDX、CSV",
-            "请在可信环境中转换一次：python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+            "{convert}",
         ),
     ),
     "EY-D009": (
         Lines(
             "this kind of data is not read",
             "{path} ({kind})",
-            "a folder of images, .csv .tsv .jsonl, IDX files, .npz",
-            "unpack an archive first and give the folder; fetch remote data first",
+            "a folder of images, .zip .tar .tar.gz, shards-{{000..009}}.tar, .parquet, .csv .tsv .jsonl, IDX files, .npz",
+            "unpack other archives first and give the folder; fetch remote data first",
         ),
         Lines(
             "不支持这种数据",
-            "{path}({kind})",
-            "图片文件夹、.csv .tsv .jsonl、IDX 文件、.npz",
-            "压缩包请先解压再给出文件夹；远程数据请先下载",
+            "{path}（{kind}）",
+            "图片文件夹、.zip .tar .tar.gz、shards-{{000..009}}.tar、.parquet、.csv .tsv .jsonl、IDX 文件、.npz",
+            "其他压缩包请先解压再给出文件夹；远程数据请先下载",
         ),
     ),
     "EY-D010": (
         Lines(
             "this is a single image",
             "{path}",
-            "a folder of images, a label file, IDX files or an .npz",
+            "a folder of images, an archive (.zip, .tar), a label file, .parquet, IDX files or an .npz",
             "give the folder: {folder}; to classify one image use `eyas predict`",
         ),
         Lines(
             "这是单张图片",
             "{path}",
-            "图片文件夹、标签文件、IDX 文件或 .npz",
+            "图片文件夹、压缩包（.zip、.tar）、标签文件、.parquet、IDX 文件或 .npz",
             "请给出文件夹：{folder}；对单张图片分类请用 `eyas predict`",
         ),
     ),
@@ -801,13 +869,13 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         Lines(
             "this is not a splits.csv that eyas wrote",
             "{path}, line {line}: {reason}",
-            "columns path, label, split, group, hash",
+            "columns path, label, split, group, cluster, hash",
             "give the splits.csv of a run, or leave --splits out",
         ),
         Lines(
             "这不是 eyas 写出的 splits.csv",
             "{path} 第 {line} 行：{reason}",
-            "列 path、label、split、group、hash",
+            "列 path、label、split、group、cluster、hash",
             "请给出某次运行的 splits.csv，或去掉 --splits",
         ),
     ),
@@ -823,6 +891,20 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "{n} 张图片：{bad} 张无法读取，{val} 张在 val，{test} 张在 test",
             "至少一张可读的训练图片",
             "请增加图片，或增加名为 train 的文件夹，或减小 --val 与 --test",
+        ),
+    ),
+    "EY-D066": (
+        Lines(
+            "--holdout is not understood",
+            "{got}",
+            "none, or a fraction between 0 and 1 like 0.1 or 10%",
+            "for images that lie elsewhere: --test PATH",
+        ),
+        Lines(
+            "无法理解 --holdout",
+            "{got}",
+            "none，或 0 与 1 之间的比例（如 0.1 或 10%）",
+            "若图片在别处，请用 --test 路径",
         ),
     ),
     "EY-D070": (
@@ -874,6 +956,164 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "以下位置均无：{places}",
             "含 train/<类别>/*.jpg|png 与 test/<类别>/*.jpg|png 的文件夹",
             "请放入以上任一文件夹，或直接给出其文件夹；不读取 pickle 批次文件",
+        ),
+    ),
+    # archives, shards, Parquet: EY-D074..D099
+    "EY-D074": (
+        Lines("this archive is damaged", "{path}: {reason}", "zip, tar, tar.gz, tar.bz2, tar.xz", "fetch it again"),
+        Lines("压缩包已损坏", "{path}：{reason}", "zip、tar、tar.gz、tar.bz2、tar.xz", "请重新下载"),
+    ),
+    "EY-D075": (
+        Lines(
+            "this archive is encrypted",
+            "{n} files in {path}: {examples}",
+            "archives without a password",
+            "unpack it with its password and give the folder",
+        ),
+        Lines("压缩包已加密", "{path} 中 {n} 个文件：{examples}", "无密码的压缩包", "请用密码解压后给出文件夹"),
+    ),
+    "EY-D076": (
+        Lines(
+            "this archive claims more than it should: it may be a bomb",
+            "{what}: {got}, in {path}",
+            "at most {allowed}",
+            "if you trust it, unpack it yourself and give the folder",
+        ),
+        Lines(
+            "压缩包的内容超出限度，可能是压缩炸弹",
+            "{path} 中{what}：{got}",
+            "最多 {allowed}",
+            "若可信任，请自行解压后给出文件夹",
+        ),
+    ),
+    "EY-D077": (
+        Lines(
+            "this archive is compressed in a way that is not read",
+            "method {got} for {n} files in {path}: {examples}",
+            "stored (0), deflate (8)",
+            "unpack it and give the folder, or pack it again with `zip`",
+        ),
+        Lines(
+            "不支持该压缩方式",
+            "{path} 中 {n} 个文件的方法 {got}：{examples}",
+            "存储（0）、deflate（8）",
+            "请解压后给出文件夹，或用 `zip` 重新打包",
+        ),
+    ),
+    "EY-D078": (
+        Lines(
+            "nothing is fetched from the network",
+            "{path}",
+            "what is on this machine: .parquet files, .tar shards, a folder of images",
+            "fetch it once, then give the folder: hf download --repo-type dataset {name} --local-dir {folder}; eyas train {folder}",
+        ),
+        Lines(
+            "程序不会从网络下载数据",
+            "{path}",
+            "本机上的数据：.parquet 文件、.tar 分片或图片文件夹",
+            "请先下载一次再给出文件夹：hf download --repo-type dataset {name} --local-dir {folder}；eyas train {folder}",
+        ),
+    ),
+    "EY-D079": (
+        Lines(
+            "this is not a regular file",
+            "{path}: {kind}",
+            "a folder of images, an archive (.zip, .tar), a label file, .parquet, IDX files or an .npz",
+            "write it to a file first",
+        ),
+        Lines(
+            "这不是普通文件",
+            "{path}：{kind}",
+            "图片文件夹、压缩包（.zip、.tar）、标签文件、.parquet、IDX 文件或 .npz",
+            "请先写入一个文件",
+        ),
+    ),
+    "EY-D080": (
+        Lines(
+            "some of these shards are not there",
+            "{n} of {total} missing: {examples}",
+            "every file that the braces name",
+            "fetch them, or correct the range in the braces",
+        ),
+        Lines(
+            "有些分片不存在",
+            "{total} 个中缺少 {n} 个：{examples}",
+            "花括号所指的每个文件",
+            "请下载缺少的分片，或更正范围",
+        ),
+    ),
+    "EY-D081": (
+        Lines(
+            "these shards hold images without labels",
+            "{n} images in {path}: {examples}",
+            "for each key.jpg a key.cls (number or name), key.txt, or key.json with label or class",
+            "write the labels into the shards, or unpack them and give a CSV with path and label",
+        ),
+        Lines(
+            "这些分片中的图片没有标签",
+            "{path} 中 {n} 张图片：{examples}",
+            "每个 key.jpg 需要 key.cls（编号或名称）、key.txt，或含 label、class 的 key.json",
+            "请把标签写入分片，或解压后给出含路径与标签的 CSV",
+        ),
+    ),
+    "EY-D082": (
+        Lines("this Parquet file cannot be read", "{path}: {reason}", "", "fetch it again"),
+        Lines("无法读取该 Parquet 文件", "{path}：{reason}", "", "请重新下载"),
+    ),
+    "EY-D083": (
+        Lines(
+            "no column of this Parquet file is known as {role}",
+            "{path} with columns: {columns}",
+            "{allowed}",
+            "rename the column, or write the file with `datasets` (Image and ClassLabel features)",
+        ),
+        Lines(
+            "Parquet 文件中没有可识别为{role}的列",
+            "{path}，列：{columns}",
+            "{allowed}",
+            "请更改列名，或用 `datasets` 写出（Image 与 ClassLabel 特征）",
+        ),
+    ),
+    "EY-D084": (
+        Lines(
+            "these Parquet files do not belong together",
+            "{got} in {path}",
+            "{allowed}, as in {first}",
+            "give one set alone: its folder or one of its files",
+        ),
+        Lines(
+            "这些 Parquet 文件不属于同一数据集",
+            "{path} 中为 {got}",
+            "{allowed}，与 {first} 相同",
+            "请只给出一个数据集：其文件夹或其中一个文件",
+        ),
+    ),
+    "EY-D085": (
+        Lines(
+            "the images are not inside this Parquet file: it holds only their paths",
+            "column {column!r} of {path}",
+            "image bytes",
+            "give the folder of the images with a CSV of path and label, or write the file with the bytes embedded",
+        ),
+        Lines(
+            "图片不在该 Parquet 文件中，其中只有路径",
+            "{path} 的 {column!r} 列",
+            "图片字节",
+            "请给出图片文件夹与含路径和标签的 CSV，或在写出时嵌入图片字节",
+        ),
+    ),
+    "EY-D086": (
+        Lines(
+            "an .npy holds one array: images or labels, but not both",
+            "{path}",
+            "an .npz with images (uint8) and labels",
+            "numpy.savez('set.npz', images=numpy.load('{name}'), labels=…)",
+        ),
+        Lines(
+            ".npy 只含一个数组：图片或标签，不能兼有",
+            "{path}",
+            "含 images（uint8）与 labels 的 .npz",
+            "numpy.savez('set.npz', images=numpy.load('{name}'), labels=…)",
         ),
     ),
     # decoder and preprocess: EY-D100..D139
@@ -1094,6 +1334,48 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
         ),
         Lines("打包过程中图片文件被修改", "{path}", "打包完成前文件须保持不变", "待无程序写入该目录后重新运行相同命令"),
     ),
+    "EY-D142": (
+        Lines(
+            "an image file changed while it was being trained on without a pack",
+            "{path}",
+            "files that stay as they are until the run is done",
+            "run the same command again: what changed is looked at anew",
+        ),
+        Lines(
+            "不打包训练过程中图片文件被修改",
+            "{path}",
+            "运行结束前文件须保持不变",
+            "请重新运行相同命令：变化会被重新检查",
+        ),
+    ),
+    "EY-D143": (
+        Lines(
+            "no image of this class can be decoded any more",
+            "{name}: {detail}",
+            "at least one image that is whole",
+            "see what happened to the files, or train with a pack (leave out --no-pack)",
+        ),
+        Lines(
+            "此类别已没有可解码的图片",
+            "{name}：{detail}",
+            "至少一张完好的图片",
+            "请检查文件，或去掉 --no-pack 以打包训练",
+        ),
+    ),
+    "EY-D144": (
+        Lines(
+            "the weights leave nothing to draw from",
+            "{n} training images, none with a weight above 0",
+            "weights of 0 or more, at least one above 0",
+            "correct the weight column, or leave out --sampling weighted",
+        ),
+        Lines(
+            "权重使得没有样本可抽",
+            "{n} 张训练图片的权重均不大于 0",
+            "权重不小于 0，且至少一个大于 0",
+            "请修改权重列，或去掉 --sampling weighted",
+        ),
+    ),
     # ---- M: missing tools -----------------------------------------------------------------------------------------
     "EY-M001": (
         Lines("this needs a package that is not installed", "{package}", "", "pip install '{hint}'"),
@@ -1123,23 +1405,28 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "not enough disk space for the packed images",
             "{free} free at {path}",
             "{need}",
-            "free some space, set EYAS_CACHE to a larger disk, or ask for a smaller --size",
+            "free some space, set EYAS_CACHE to a larger disk, ask for a smaller --size, or use --no-pack",
         ),
         Lines(
             "磁盘空间不足以存放打包后的图片",
             "{path} 剩余 {free}",
             "{need}",
-            "请清理空间、将 EYAS_CACHE 指向更大的磁盘，或减小 --size",
+            "请清理空间、将 EYAS_CACHE 指向更大的磁盘、减小 --size，或使用 --no-pack",
         ),
     ),
     "EY-S101": (
         Lines(
-            "the packed images would be larger than the limit",
+            "the packed images do not fit into the cache beside those in use",
             "{need} for {n} images",
-            "{limit}",
-            "raise the limit, or ask for a smaller --size",
+            "{limit} for all packs together",
+            "raise --cache-limit, ask for a smaller --size, or use --no-pack",
         ),
-        Lines("打包后的图片将超过大小上限", "{n} 张图片需要 {need}", "{limit}", "请提高上限，或减小 --size"),
+        Lines(
+            "缓存放不下打包后的图片（正在使用的除外）",
+            "{n} 张图片需要 {need}",
+            "所有打包合计不超过 {limit}",
+            "请提高 --cache-limit、减小 --size，或使用 --no-pack",
+        ),
     ),
     "EY-S102": (
         Lines(
@@ -1160,13 +1447,13 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "packed images do not match their checksums: the disk lost data",
             "{count} of {n} in {path}",
             "all of them match",
-            "delete this folder and run again: it is made anew from the images",
+            "eyas cache verify removes it; the next run makes it anew from the images",
         ),
         Lines(
             "打包图片与校验和不符：磁盘数据损坏",
             "{path} 中 {n} 张里有 {count} 张",
             "全部一致",
-            "删除该目录后重新运行，将由原图重新生成",
+            "运行 eyas cache verify 将其删除；下次运行会由原图重新生成",
         ),
     ),
     "EY-S104": (
@@ -1177,6 +1464,34 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "see that the disk is sound and not full, then run the same command again",
         ),
         Lines("写入打包图片失败", "{path}:{detail}", "", "请确认磁盘正常且未满，然后重新运行相同命令"),
+    ),
+    "EY-S107": (
+        Lines(
+            "an image cannot be read, again and again",
+            "{path}: {detail}, {tries} times",
+            "a disk that answers; a broken image would have been left out, not this",
+            "see that the disk or the network share is there, then run the same command again: it goes on",
+        ),
+        Lines(
+            "反复无法读取图片",
+            "{path}：{detail}（{tries} 次）",
+            "磁盘可用；若是图片损坏会被剔除，而非此错误",
+            "请确认磁盘或网络共享可用，然后重新运行相同命令即可继续",
+        ),
+    ),
+    "EY-S110": (
+        Lines(
+            "there is no room to unpack this archive",
+            "{free} free at {path}",
+            "{need}",
+            "free some space, set EYAS_CACHE to a larger disk, or unpack it elsewhere and give the folder",
+        ),
+        Lines(
+            "没有足够空间解压该压缩包",
+            "{path} 剩余 {free}",
+            "{need}",
+            "请清理空间、将 EYAS_CACHE 指向更大的磁盘，或解压到别处后给出文件夹",
+        ),
     ),
     "EY-S201": (
         Lines(
@@ -1315,6 +1630,18 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
 PHRASES: dict[str, tuple[str, str]] = {
     "done": ("done", "完成"),
     # finding the data
+    "convert_pickle": (
+        "convert it once where you trust it: python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+        "请在可信环境中转换一次：python -c \"import pickle,numpy as n;d=pickle.load(open('FILE','rb'),encoding='bytes');n.savez('out.npz',images=d[b'data'].reshape(-1,3,32,32).transpose(0,2,3,1),labels=d[b'labels'])\"",
+    ),
+    "convert_torch": (
+        "convert it once where you trust it: load it with torch.load(FILE, weights_only=True), then numpy.savez('out.npz', images=…, labels=…)",
+        "请在可信环境中转换一次：用 torch.load(FILE, weights_only=True) 加载，再用 numpy.savez('out.npz', images=…, labels=…) 保存",
+    ),
+    "convert_npy": (
+        "convert it once where you trust it: numpy.load(FILE, allow_pickle=True), then numpy.savez('out.npz', images=…, labels=…) with uint8 images",
+        "请在可信环境中转换一次：numpy.load(FILE, allow_pickle=True)，再用 numpy.savez('out.npz', images=…, labels=…) 保存 uint8 图片",
+    ),
     "layout_classes": ("class folders", "类别文件夹"),
     "layout_splits": ("split folders ({splits}) of class folders", "划分文件夹（{splits}），内含类别文件夹"),
     "layout_parent": ("labels from the folder of each image", "标签取自图片所在文件夹"),
@@ -1361,6 +1688,53 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{n} names that are not UTF-8 left out ({examples}); `convmv -f gb18030 -t utf8 -r --notest FOLDER` renames them",
         "忽略非 UTF-8 名称 {n} 个（{examples}）；可用 `convmv -f gb18030 -t utf8 -r --notest 文件夹` 改名",
     ),
+    "left_out_unsafe": (
+        "{n} files of the archive left out: their names are absolute, lead upwards or are no names ({examples})",
+        "忽略压缩包中名称为绝对路径、指向上级或无效的文件 {n} 个（{examples}）",
+    ),
+    "left_out_no_label": (
+        "{n} images without a label left out ({examples})",
+        "忽略没有标签的图片 {n} 张（{examples}）",
+    ),
+    "left_out_second": (
+        "{n} further images of a sample left out ({examples})",
+        "忽略同一样本的其余图片 {n} 张（{examples}）",
+    ),
+    "archive_twice": (
+        "{n} names are in the archive twice, the last counts ({examples})",
+        "压缩包中有 {n} 个重复的名称，以最后一个为准（{examples}）",
+    ),
+    "archive_renamed": (
+        "names of the archive read as {encoding}",
+        "压缩包中的文件名按 {encoding} 读取",
+    ),
+    "archive_unpacked": ("{name} was unpacked once, into {path}", "{name} 已解压一次，存于 {path}"),
+    "archives_joined": ("archives read as folders: {names}", "压缩包按文件夹读取：{names}"),
+    "archive_bytes": ("{name} unpacked", "{name} 解压后"),
+    "archive_all": ("everything in it unpacked", "全部内容解压后"),
+    "archive_members": ("files in it", "文件数"),
+    "archive_ratio": ("{name} is compressed", "{name} 的压缩比"),
+    "archive_cut": ("it ends too early", "文件不完整"),
+    "archive_header": ("the header at byte {at} is wrong", "第 {at} 字节处的头部有误"),
+    "archive_kind": ("it is neither a zip nor a tar", "既不是 zip 也不是 tar"),
+    "layout_archive": ("{layout}, in the archive {name}", "{layout}，位于压缩包 {name} 中"),
+    "layout_shards": (
+        "WebDataset shards ({n} tar files, labels from {labels})",
+        "WebDataset 分片（{n} 个 tar 文件，标签取自 {labels}）",
+    ),
+    "layout_parquet": ("Parquet ({n} files, {image} and {label})", "Parquet（{n} 个文件，{image} 与 {label}）"),
+    "parquet_other_labels": (
+        "labels from {used}; other columns that could be meant: {others}",
+        "标签取自 {used}；其他可能的列：{others}",
+    ),
+    "splits_from_folders": (
+        "splits from the folders in the table's paths ({folders})",
+        "划分取自表中路径的文件夹（{folders}）",
+    ),
+    "parquet_image": ("the image", "图片"),
+    "parquet_label": ("the label", "标签"),
+    "fifo": ("a pipe", "管道"),
+    "device": ("a device or socket", "设备或套接字"),
     "went_into": ("everything is in one folder, {folder}: went into it", "所有内容都在 {folder} 中：已进入该文件夹"),
     "part_without_labels": (
         "{folder}: {n} images without class folders left out",
@@ -1428,8 +1802,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     "line_of": ("line {line}: {name}", "第 {line} 行：{name}"),
     "rows_repeated": ("{n} rows repeated and counted once", "{n} 行重复，只计一次"),
     "numbers_are_classes": (
-        "labels are numbers of the lines of classes.txt, from 0",
-        "标签为 classes.txt 的行号，从 0 开始",
+        "labels are numbers of the lines of {path}, from 0",
+        "标签为 {path} 的行号，从 0 开始",
     ),
     "arrays_ignored": ("arrays that were not used: {names}", "未使用的数组：{names}"),
     "idx_magic": ("begins with {got} and not with 00 00", "开头为 {got}，而非 00 00"),
@@ -1483,9 +1857,32 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{n} images of {later} are in {earlier} as well ({names})",
         "{later} 中有 {n} 张图片也在 {earlier} 中（{names}）",
     ),
+    "split_near": (
+        "{n} images are nearly the same as others: each such set is kept on one side",
+        "{n} 张图片与其他图片几乎相同：每组都留在同一侧",
+    ),
+    "split_taken_apart": (
+        "{n} chains of near-duplicates held more than {percent} % of the images each: only the closest ties are kept",
+        "{n} 条近似图片链各自超过全部图片的 {percent} %：只保留最接近的联系",
+    ),
+    "split_near_leak": (
+        "{n} images of {later} are nearly the same as some in {earlier} ({names})",
+        "{later} 中有 {n} 张图片与 {earlier} 中的图片几乎相同（{names}）",
+    ),
+    "split_how_kept_out": ("{name}: {n} images, kept out as before", "{name}：{n} 张，照旧留出"),
+    "split_how_taken_over": ("taken over from {path}", "沿用 {path}"),
+    "split_optimistic": (
+        "no test: the validation images also choose the weights, so their score is a little optimistic; "
+        "--test 10% keeps a part for one honest look",
+        "没有测试集：验证集也用于选择权重，其分数略偏乐观；--test 10% 可留出一部分供一次公正评分",
+    ),
     "split_bridges": (
-        "{n} sets of copies or groups lie on both sides, as splits.csv has them",
-        "{n} 组副本或分组跨越两侧（按 splits.csv 保持）",
+        "{n} sets of copies, near-duplicates or groups lie on both sides, as splits.csv has them",
+        "{n} 组副本、近似图片或分组跨越两侧（按 splits.csv 保持）",
+    ),
+    "split_bridging": (
+        "{n} new images join such sets, on the side that most of each is on ({names})",
+        "{n} 张新图片加入这些组，归入各组多数所在的一侧（{names}）",
     ),
     "splits_columns": ("no column {names}", "缺少列 {names}"),
     "splits_short": ("too few cells", "单元格不足"),
@@ -1516,6 +1913,29 @@ PHRASES: dict[str, tuple[str, str]] = {
     "plan.threads": ("{n} cores are free to us (affinity and cgroup)", "可用 {n} 个核心（亲和性与 cgroup）"),
     "plan.parts": ("memory allows the whole batch at once", "内存足以一次处理整批"),
     "plan.workers": ("one packing process per free core", "每个可用核心一个打包进程"),
+    "plan.images.streamed": ("nothing is packed: {why}", "未打包：{why}"),
+    "plan.images.arrays": ("they came as pixels and stay in memory", "原本就是像素数据，保留在内存中"),
+    "plan.images.memory": (
+        "the pack takes {size} GB, memory has {free} GB free",
+        "打包占 {size} GB，内存空闲 {free} GB",
+    ),
+    "plan.images.mapped": (
+        "the pack takes {size} GB of {free} GB of free memory: mapped, the system keeps what is used",
+        "打包占 {size} GB，空闲内存 {free} GB：内存映射，由系统保留常用部分",
+    ),
+    "plan.images.disk": (
+        "the pack takes {size} GB, more than the {free} GB of free memory: each batch is asked of the disk at once",
+        "打包占 {size} GB，超过空闲内存 {free} GB：每批一次性向磁盘读取",
+    ),
+    "plan.feeding.streamed": (
+        "every image is decoded when it is needed, on all cores",
+        "每张图片使用时才解码，用上全部核心",
+    ),
+    "plan.feeding.device": (
+        "the device computes while the processor makes the next batches",
+        "设备计算时由处理器准备后续批次",
+    ),
+    "pack.asked": ("you said --no-pack", "您指定了 --no-pack"),
     "plan.ahead": (
         "images are resampled one by one: a thread makes the next batch meanwhile",
         "图片逐张重采样：由线程提前准备下一批",
@@ -1571,6 +1991,35 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "cli.heading.start": ("start here", "从这里开始"),
     "cli.heading.use": ("use what was trained", "使用训练结果"),
+    "cli.check.run": (
+        "a run: its answers are held against the labels (L05), its split is searched for leaks",
+        "一次运行：用其预测核对标签（L05），并在其划分中查找泄漏",
+    ),
+    "cli.check.jsonl": (
+        "one JSON document per line and finding: path, code, message",
+        "逐条输出，每行一个 JSON 文档：path、code、message",
+    ),
+    "cli.check.html": ("write a page with pictures of the examples", "写出带示例图片的页面"),
+    "cli.check.fix_list": (
+        "write a CSV of what would mend it: path, code, action (remove, relabel, keep)",
+        "写出修复清单 CSV：path、code、action（remove 删除、relabel 改标签、keep 保留）",
+    ),
+    "cli.check.codes": (
+        "codes\n"
+        "  E01-E09  cannot be used: zero bytes, no image, truncated, decoder error, decoder crashed, over budget,\n"
+        "           format not allowed, unreadable, no label\n"
+        "  L01-L05  duplicates, contradicting labels, exact and near leaks between splits, likely label errors\n"
+        "  C01-C05  class of one, tiny validation, imbalance, class missing from train, colliding or hidden names\n"
+        "  W01-W10  suffix, EXIF applied, 16-bit, float, CMYK or ICC, alpha, animated, tiny or long, trailing\n"
+        "           bytes, constant\n"
+        "nothing is changed; exit code 1 when there is an E or an L, or when `eyas train` would refuse",
+        "代码\n"
+        "  E01-E09  无法使用：零字节、不是图片、截断、解码错误、解码崩溃、超出限额、格式不允许、无法读取、无标签\n"
+        "  L01-L05  重复、标签矛盾、划分之间的完全与近似泄漏、疑似标签错误\n"
+        "  C01-C05  仅一张的类别、验证集过小、不均衡、训练集缺少的类别、名称冲突或隐藏\n"
+        "  W01-W10  后缀、已应用 EXIF、16 位、浮点、CMYK 或 ICC、透明、动画、过小或过长、尾部多余字节、单色\n"
+        "不修改任何文件；存在 E 或 L，或 `eyas train` 会拒绝时，退出码为 1",
+    ),
     "cli.heading.look": ("look", "查看"),
     "cli.heading.here": ("this machine", "本机"),
     "cli.verb.demo": (
@@ -1580,6 +2029,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.verb.train": (
         "train a classifier on a folder of images; the same command again goes on where it stopped",
         "用图片文件夹训练分类器；中断后重复同一命令即可继续",
+    ),
+    "cli.verb.check": (
+        "what is wrong with these images: every one is decoded, none is changed",
+        "检查图片：逐张解码，不修改任何文件",
     ),
     "cli.verb.evaluate": ("how good a run is, with its interval", "给出一次运行的成绩及置信区间"),
     "cli.verb.predict": ("what is on these pictures", "识别这些图片"),
@@ -1591,6 +2044,37 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.verb.runs": ("what was trained here", "列出此处的全部运行"),
     "cli.verb.models": ("the nets that can be trained", "列出可训练的网络"),
     "cli.verb.doctor": ("what is here, what is missing, what to do about it", "检查环境：有什么、缺什么、怎么办"),
+    "cli.verb.cache": ("the packed images on this machine: list, clear, verify", "本机的打包图片：列出、清除、校验"),
+    "cli.cache.action": ("list (the default), clear or verify", "list（默认）、clear 或 verify"),
+    "cli.cache.address": ("the beginning of a pack's id: only this one", "打包编号的开头：只处理这一个"),
+    "cli.cache.older": (
+        "only packs not used for so long, like 12h, 30d, 2w",
+        "只处理这么久未使用的打包，如 12h、30d、2w",
+    ),
+    "cli.cache.empty": ("no packs in {path}", "{path} 中没有打包"),
+    "cli.cache.id": ("id", "编号"),
+    "cli.cache.images": ("images", "图片"),
+    "cli.cache.pixels": ("pixels", "像素"),
+    "cli.cache.size": ("size", "大小"),
+    "cli.cache.used": ("last used", "上次使用"),
+    "cli.cache.state": ("state", "状态"),
+    "cli.cache.source": ("from", "来源"),
+    "cli.cache.idle": ("idle", "空闲"),
+    "cli.cache.busy": ("in use", "使用中"),
+    "cli.cache.building": ("being built", "构建中"),
+    "cli.cache.unfinished": ("unfinished", "未完成"),
+    "cli.cache.total": ("{size} of at most {limit} in {path}", "{path} 共 {size}，上限 {limit}"),
+    "cli.cache.cleared": ("{n} removed, {size} freed", "已删除 {n} 个，释放 {size}"),
+    "cli.cache.kept": ("{n} kept: in use or being built", "保留 {n} 个：使用中或构建中"),
+    "cli.cache.verified": ("{n} packs are as they were written", "{n} 个打包完好"),
+    "cli.cache.damaged": (
+        "{address} was damaged and is removed: the next run makes it anew",
+        "{address} 已损坏并被删除：下次运行会重新生成",
+    ),
+    "cli.cache.damaged_kept": (
+        "{address} is damaged but in use: verify again when the run is done",
+        "{address} 已损坏但正在使用：请在运行结束后再次校验",
+    ),
     "cli.verb.config": ("every setting in force and where it came from", "显示当前生效的设置及其来源"),
     "cli.verb.version": ("the versions of all that takes part", "显示各组件版本"),
     "cli.more_verb": ("eyas VERB --help tells more about one of them", "eyas 命令 --help 查看某个命令的详情"),
@@ -1625,8 +2109,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "cli.run": ("a run: its folder, runs/latest, or its number", "一次运行：目录、runs/latest 或编号"),
     "cli.train.data": (
-        "a folder of images, a label file, IDX files, an .npz, or fashion-sample",
-        "图片文件夹、标签文件、IDX 文件、.npz 或 fashion-sample",
+        "a folder of images, an archive, a label file, shards, Parquet, IDX files, an .npz, or fashion-sample",
+        "图片文件夹、压缩包、标签文件、分片、Parquet、IDX 文件、.npz 或 fashion-sample",
     ),
     "cli.train.run": ("run     {run}", "运行  {run}"),
     "cli.train.layouts": (
@@ -1634,7 +2118,11 @@ PHRASES: dict[str, tuple[str, str]] = {
         "  photos/CLASS/*.jpg                  a folder per class\n"
         "  photos/train|val|test/CLASS/*.jpg   a folder per split (also 训练集, 验证集, 测试集)\n"
         "  labels.csv                          columns for path and label (TSV, JSONL too)\n"
+        "  photos/train/metadata.csv           a table in the folder of each split, as Hugging Face has it\n"
         "  photos/cat_12.jpg                   labels in file names, with --label-from\n"
+        "  photos.zip, photos.tar[.gz]         any of these in an archive, read in place\n"
+        "  shards-{{000..009}}.tar               WebDataset: key.jpg beside key.cls, key.txt or key.json\n"
+        "  train-*.parquet                     image bytes and labels, as Hugging Face writes them\n"
         "  *-images-idx3-ubyte[.gz]            IDX, as MNIST has it\n"
         "  arrays.npz                          x_train, y_train, ...\n"
         "  fashion-sample, fashion-mnist       built in",
@@ -1642,7 +2130,11 @@ PHRASES: dict[str, tuple[str, str]] = {
         "  photos/类别/*.jpg                   每类一个文件夹\n"
         "  photos/训练集|验证集|测试集/类别/   每个划分一个文件夹（train、val、test 亦可）\n"
         "  labels.csv                          含路径与标签列（TSV、JSONL 亦可）\n"
+        "  photos/train/metadata.csv           每个划分的文件夹中有一个表（Hugging Face 格式）\n"
         "  photos/cat_12.jpg                   标签在文件名中，配合 --label-from\n"
+        "  photos.zip、photos.tar[.gz]         以上任一布局的压缩包，直接读取\n"
+        "  shards-{{000..009}}.tar               WebDataset：key.jpg 旁有 key.cls、key.txt 或 key.json\n"
+        "  train-*.parquet                     图片字节与标签（Hugging Face 格式）\n"
         "  *-images-idx3-ubyte[.gz]            IDX，即 MNIST 格式\n"
         "  arrays.npz                          x_train、y_train……\n"
         "  fashion-sample、fashion-mnist       内置",
@@ -1673,6 +2165,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "cli.evaluate.split": (
         "which part (default: test when there is one, else val)",
         "评哪一部分（默认：有测试集则为测试集，否则验证集）",
+    ),
+    "cli.evaluate.looks": (
+        "  looked at {n} times now: each look makes the number a little less trustworthy",
+        "  已查看 {n} 次：每多看一次，这个数字就少一分可信",
     ),
     "cli.evaluate.accuracy": ("accuracy", "准确率"),
     "cli.evaluate.top5": ("among the 5 likeliest", "前五命中"),
@@ -1741,6 +2237,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     "console.phase_done": ("{phase} {total} done in {took}", "{phase} {total}，完成，用时 {took}"),
     "console.phase.scan": ("looking through files", "扫描文件"),
     "console.phase.pack": ("decoding images", "解码图片"),
+    "console.phase.examine": ("decoding to check", "解码检查"),
+    "console.phase.near": ("comparing", "比对相似图片"),
     "console.phase.plan": ("planning", "制定方案"),
     "console.phase.train": ("training", "训练"),
     "console.phase.evaluate": ("scoring images", "评分图片"),
@@ -1836,6 +2334,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.epochs": ("epochs", "轮数"),
     "report.duration": ("time", "用时"),
     "report.rate": ("images / s", "张 / 秒"),
+    "report.augment_tax": ("augmentation", "数据增强占比"),
     "report.tax": ("loader tax", "数据加载占比"),
     "report.curves": ("How it went", "训练过程"),
     "report.curves_lead": (
@@ -1873,6 +2372,46 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.found": ("found", "召回率"),
     "report.precision": ("precision", "精确率"),
     "report.support": ("images", "图片数"),
+    "check.facts": (
+        "{layout}: {images} images ({usable} usable), {classes} classes",
+        "{layout}：{images} 张图片（{usable} 张可用），{classes} 个类别",
+    ),
+    "check.more": ("… and {n} more", "……另有 {n} 个"),
+    "check.ok": ("nothing stands in the way of training", "没有妨碍训练的问题"),
+    "check.not_ok": ("there is something to mend (E or L), or to decide", "存在需要修复（E 或 L）或决定的问题"),
+    "check.footer": (
+        "Made by eyas check, without a network. No file was changed.",
+        "由 eyas check 生成，未使用网络，未修改任何文件。",
+    ),
+    "finding.E01": ("zero bytes", "零字节"),
+    "finding.E02": ("not an image", "不是图片"),
+    "finding.E03": ("truncated: pixels are missing", "截断：缺少像素"),
+    "finding.E04": ("the decoder cannot read it", "解码器无法读取"),
+    "finding.E05": ("the decoder crashed or took too long", "解码器崩溃或超时"),
+    "finding.E06": ("over the budget of bytes, pixels or scans", "超出字节、像素或扫描次数的限额"),
+    "finding.E07": ("an image of a format that is not allowed", "图片格式不在允许范围内"),
+    "finding.E08": ("the file cannot be read", "文件无法读取"),
+    "finding.E09": ("there is no label for it", "没有对应的标签"),
+    "finding.W01": ("the suffix is that of another format", "后缀与实际格式不符"),
+    "finding.W02": ("turned as its EXIF says", "已按 EXIF 旋转"),
+    "finding.W03": ("16 bits, scaled to 8", "16 位，已缩放为 8 位"),
+    "finding.W04": ("floating point, taken as 0..1", "浮点像素，按 0..1 处理"),
+    "finding.W05": ("CMYK or an ICC profile, converted to sRGB", "CMYK 或 ICC 配置，已转换为 sRGB"),
+    "finding.W06": ("transparency, put on white", "含透明度，已合成到白底"),
+    "finding.W07": ("an animation: its first frame counts", "动画：只取第一帧"),
+    "finding.W08": ("tiny, or far longer than wide", "尺寸过小，或长宽比极端"),
+    "finding.W09": ("bytes after the end of the picture", "图片结束后还有多余字节"),
+    "finding.W10": ("one colour and nothing else", "整张只有一种颜色"),
+    "finding.L01": ("the same bytes again, in the same class", "同一类别中字节完全相同的重复图片"),
+    "finding.L02": ("the same bytes with different labels", "字节相同但标签不同"),
+    "finding.L03": ("the same bytes in two splits", "同一图片出现在两个划分中"),
+    "finding.L04": ("nearly the same picture in two splits", "近似相同的图片出现在两个划分中"),
+    "finding.L05": ("the run contradicts the label with confidence", "运行结果以高置信度否定其标签"),
+    "finding.C01": ("a class with a single image", "只有一张图片的类别"),
+    "finding.C02": ("too few images of a class to validate on", "类别的验证图片过少"),
+    "finding.C03": ("a class far smaller than the largest", "类别远小于最大的类别"),
+    "finding.C04": ("a class that train lacks", "训练集中没有的类别"),
+    "finding.C05": ("names that collide elsewhere, or are hidden", "名称在其他系统上冲突，或为隐藏文件"),
     "report.trained_on": ("trained on", "训练图片数"),
     "report.confusion": ("What is taken for what", "混淆矩阵"),
     "report.confusion_lead": (
@@ -1889,8 +2428,29 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.time": ("Where the time went", "时间去向"),
     "report.time_rate": ("{rate} training images a second.", "每秒训练 {rate} 张图片。"),
     "report.time_tax": (
-        "Getting the images ready took {tax} of the training time.",
-        "准备图片占训练时间的 {tax}。",
+        "Waiting for batches and gathering their images took {tax} of the training time.",
+        "等待批次与收集图片占训练时间的 {tax}。",
+    ),
+    "report.time_augment": (
+        "Augmentation, which was asked for, took {tax} beside it.",
+        "此外，所要求的数据增强占 {tax}。",
+    ),
+    "report.advice.none": ("There is nothing to gain there.", "这方面已没有可优化之处。"),
+    "report.advice.pack": (
+        "Every image was decoded anew in every epoch: leave out --no-pack, or give the cache more room (--cache-limit).",
+        "每轮都重新解码了每张图片：请去掉 --no-pack，或给缓存更多空间（--cache-limit）。",
+    ),
+    "report.advice.threads": (
+        "Batches came too late: try --loader-threads with one more than the plan has, or fewer compute --threads.",
+        "批次供应不及：请试着把 --loader-threads 比方案中的值加一，或减少计算线程 --threads。",
+    ),
+    "report.advice.augment": (
+        "Batches came too late because of augmentation: use less of it, or more --loader-threads.",
+        "因数据增强较重，批次供应不及：请减少增强，或增大 --loader-threads。",
+    ),
+    "report.advice.disk": (
+        "The images came slowly from the disk: more memory, a faster disk for EYAS_CACHE, or a smaller --size would help.",
+        "从磁盘读取图片较慢：增加内存、将 EYAS_CACHE 放到更快的磁盘，或减小 --size 会有帮助。",
     ),
     "report.stage.scan": ("looking through files", "扫描文件"),
     "report.stage.pack": ("decoding images once", "一次性解码图片"),
@@ -1947,7 +2507,7 @@ def language() -> str:
 def render(code: str, values: dict[str, object], lang: str) -> str:
     """The lines of one error, aligned, first line with its code; control characters in values are escaped."""
     lines = ERRORS[code][1 if lang == "zh" else 0]
-    safe = {k: printable(str(v)) for k, v in values.items()}
+    safe = {k: one_line(str(v)) for k, v in values.items()}
     labels = LABELS[lang]
     out = [f"{labels[0]} {code}  {lines.what.format(**safe)}"]
     for label, template in zip(labels[1:], lines[1:], strict=True):
@@ -1965,6 +2525,15 @@ def say(key: str, /, *, lang: str | None = None, **values: object) -> str:
     """
     english, chinese = PHRASES[key]
     return (chinese if (lang or language()) == "zh" else english).format(**values)
+
+
+def one_line(text: str) -> str:
+    """`printable`, without line feeds: a name with one in it must not begin a line of its own.
+
+    >>> one_line("a" + chr(10) + "b")
+    'a\\\\nb'
+    """
+    return printable(text).replace("\n", "\\n")
 
 
 def printable(text: str) -> str:

@@ -13,15 +13,16 @@ from typing import Any
 import torch
 
 from eyas.data.samples import Split
-from eyas.data.split import write_splits
+from eyas.data.splits_file import write_splits
 from eyas.errors import EyasError, Interrupted, MissingError, Preempted, StorageError
 from eyas.errors.messages import say
 from eyas.evaluation import figures
 from eyas.flows.config import Resolved, to_toml
 from eyas.flows.finish import finish
+from eyas.flows.inherit import inherited
 from eyas.flows.numerics import numerics_of, versions
 from eyas.flows.opening import open_run
-from eyas.flows.prepare import Clock, Prepared, Request, describe, prepare
+from eyas.flows.prepare import Clock, Prepared, Request, check_sampling, describe, prepare
 from eyas.flows.recipes import Found, recipe_for
 from eyas.flows.request import request_of
 from eyas.flows.session import Session
@@ -68,6 +69,7 @@ def train(
         workers=settings.workers or machine.cores,
         declared_size=spec.fixed,
         smallest=spec.smallest,
+        inherited=inherited(request, root=root, out=Path(settings.out) if settings.out else None, fresh=settings.fresh),
         progress=reporter.phase,
     )
     _tell(reporter, prepared)
@@ -78,6 +80,7 @@ def train(
     recipe = recipe_for(settings, spec.name, found)
     if settings.batch_size is not None and settings.batch_size > recipe.batch_size:
         reporter.note(say("run.batch_cut", said=settings.batch_size, n=recipe.batch_size))
+    check_sampling(prepared, recipe)
     plan = decide(machine, _job(recipe, prepared, spec), _wishes(settings))
     clock.lap("plan")
 
@@ -106,7 +109,8 @@ def train(
         run.write(status="running", intent=intent, recipe=intent["recipe"], plan=plan.to_list())
         if not (run.path / "splits.csv").exists():  # a new run, or one that was killed before it came to this
             (run.path / "config.toml").write_text(to_toml(resolved), encoding="utf-8")
-            write_splits(run.path / "splits.csv", prepared.samples, prepared.samples.splits, prepared.hashes)
+            samples, clusters = prepared.samples, prepared.report.clusters
+            write_splits(run.path / "splits.csv", samples, samples.splits, prepared.hashes, clusters)
         for choice in plan.choices:
             reporter.note(f"  {choice.name} = {choice.value}: {choice.reason}")
         seconds = dict(prepared.seconds) | {"plan": clock.seconds["plan"] - sum(prepared.seconds.values())}
@@ -149,13 +153,23 @@ def _tell(reporter: Reporter, prepared: Prepared) -> None:
 
 def _job(recipe: Recipe, prepared: Prepared, spec: catalog.Spec) -> Job:
     pre = prepared.preprocess
-    resampled = recipe.augment.warps or prepared.train.uniform is None
-    cuda = torch.cuda.is_available()
-    return Job(pre.height * pre.width, resampled, recipe.batch_size, cuda, spec.own_kernels)
+    train = prepared.train
+    resampled = recipe.augment.warps or recipe.augment.resized_crop is not None
+    return Job(
+        pixels=pre.height * pre.width,
+        per_image_resampling=resampled or train.one_shape != (pre.height, pre.width),
+        batch_size=recipe.batch_size,
+        cuda=torch.cuda.is_available(),
+        own_kernels=spec.own_kernels,
+        pack_bytes=train.bytes,
+        in_memory=train.folder is None,
+        streamed=prepared.streamed,
+    )
 
 
 def _wishes(settings: Settings) -> Wishes:
-    return Wishes(settings.device, settings.precision, settings.threads, settings.workers, settings.parts)
+    s = settings
+    return Wishes(s.device, s.precision, s.threads, s.workers, s.parts, s.loader_threads)
 
 
 def _document(
@@ -186,11 +200,11 @@ def _document(
 def _resumed_plan(run: Run, plan: Plan, settings: Settings) -> Plan:
     """The Plan of the run, taken over but for what the machine forbids or the user says now."""
     before = from_list(run.document["plan"])
-    said = {
-        name for name in ("device", "threads", "precision", "parts", "workers") if getattr(settings, name) is not None
-    }
+    names = ("device", "threads", "precision", "parts", "workers", "loader_threads")
+    said = {name for name in names if getattr(settings, name) is not None}
     gone = {"device"} if before["device"] == "cuda" and plan["device"] != "cuda" else set[str]()
-    kept = {c.name: c for c in before.choices if c.name not in said | gone}
+    # Where the images are is found out anew: a cache may have been cleared, and it changes no bits.
+    kept = {c.name: c for c in before.choices if c.name not in said | gone | {"images"}}
     return Plan(tuple(kept.get(c.name, c) for c in plan.choices))
 
 

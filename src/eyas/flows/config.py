@@ -102,6 +102,7 @@ RANGES: Mapping[str, Range] = {
     "trivial": _SHARE,
     "threads": Range(1, 4096),
     "workers": Range(1, 4096),
+    "loader_threads": Range(0, 256),
     "parts": _COUNT,
     "save_every": Range(0),
     "eval_every": _POSITIVE,
@@ -138,6 +139,27 @@ def _seconds(text: str, got: str, name: str) -> float:
         guess = f"{flag_of(name)} {digits}m" if digits.isdigit() and int(digits) else f"{flag_of(name)} 15m"
         raise UsageError("EY-U019", got=got, next=guess)
     return total
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?")
+
+
+def parse_size(text: str) -> int:
+    """Bytes in a size like `50GB`, `500 MB`, `1.5TiB`; `none` is as much as there is. UsageError EY-U141 otherwise.
+
+    >>> parse_size("50GB")
+    50000000000
+    """
+    said = text.strip().lower()
+    if said == "none":
+        return 2**63 - 1
+    match = _SIZE.fullmatch(said)
+    if match is None or (match[2] == "" and float(match[1]) > 0):
+        # A bare number says nothing about its unit.
+        guess = f"{match[1]}GB" if match else "50GB"
+        raise UsageError("EY-U141", got=f"cache_limit = {text!r}", next=f"{flag_of('cache_limit')} {guess}")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** ("kmgt".index(match[2]) + 1 if match[2] else 0))
 
 
 def flag_of(name: str) -> str:
@@ -275,6 +297,8 @@ def _text(setting: Field[Any], value: object, got: str) -> str:
         raise UsageError("EY-U017", got=got, allowed=", ".join(choices), next=f"{flag_of(name)} {guess}")
     if name == "time":
         _seconds(value, got, name)
+    if name == "cache_limit":
+        parse_size(value)
     if name == "preset" and value not in PRESETS:
         raise UsageError("EY-U012", got=got, allowed=", ".join(PRESETS) or "-")
     return value
@@ -446,7 +470,7 @@ def _from_flags(flags: Mapping[str, Any]) -> dict[str, _Said]:
 # ---- words that do not go together --------------------------------------------------------------------------------
 
 #: pairs of which only one can hold
-EXCLUSIVE = (("epochs", "time"), ("fresh", "extend"), ("splits", "val"), ("splits", "test"))
+EXCLUSIVE = (("epochs", "time"), ("fresh", "extend"), ("splits", "val"), ("splits", "test"), ("splits", "holdout"))
 
 
 def _contradictions(said: dict[str, _Said], settings: Mapping[str, Any]) -> list[str]:
@@ -457,6 +481,8 @@ def _contradictions(said: dict[str, _Said], settings: Mapping[str, Any]) -> list
     """
     notes: list[str] = []
     on = {name: one for name, one in said.items() if settings[name] not in (None, False)}
+    if settings["splits"] == "none":  # which leaves everything to the other words
+        on.pop("splits", None)
     for first, second in EXCLUSIVE:
         a, b = on.get(first), on.get(second)
         if a is None or b is None:

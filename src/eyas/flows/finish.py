@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
         "steps": at.step,
         "seconds": session.elapsed(),
         **session.books.rates(),
+        "loader": loader_of(session),
         "seconds_by": session.books.seconds(),
         "val": scores.get("val"),
         "test": scores.get("test"),
@@ -83,6 +85,13 @@ def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: P
     session.books.add("report", time.monotonic() - begun)
     result |= {"seconds": session.elapsed(), "seconds_by": session.books.seconds()}
     run.write(status="done", finished=now(), result=result)
+
+
+def loader_of(session: Session) -> dict[str, Any]:
+    """What feeding the steps took in seconds, and which advice fits: `report.advice.<advice>` says it."""
+    threads = session.plan.whole("loader_threads")
+    advice = session.books.advice(streamed=bool(session.prepared.streamed), threads=threads)
+    return {**asdict(session.books.tax()), "threads": threads, "advice": advice}
 
 
 def _plots(run: Run, made: Predictions) -> None:

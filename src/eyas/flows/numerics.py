@@ -13,6 +13,7 @@ from eyas.data.apply import APPLIER
 from eyas.data.augment import AUGMENT_VERSION
 from eyas.data.draws import DRAWS_VERSION
 from eyas.data.order import ORDER_VERSION
+from eyas.data.pack import FORMAT as PACK_VERSION
 from eyas.hardware.plan import Plan
 from eyas.machine import look
 from eyas.version import __version__
@@ -39,7 +40,7 @@ def numerics_of(plan: Plan) -> dict[str, Any]:
     """Libraries, decoder, our own versions, CPU and the choices of the Plan that decide the bits."""
     machine = look()
     own = {"order": ORDER_VERSION, "draws": DRAWS_VERSION, "augment": AUGMENT_VERSION, "applier": APPLIER}
-    own |= {"step": STEP_VERSION}
+    own |= {"step": STEP_VERSION, "pack": PACK_VERSION}
     return {
         "versions": {k: v for k, v in versions().items() if k in ("torch", "numpy", "pillow")},
         "decoder": decoder_identity(),

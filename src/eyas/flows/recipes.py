@@ -60,6 +60,7 @@ def recipe_for(settings: Settings, model: str, found: Found) -> Recipe:
         clip_norm=_or(s.clip_norm, base.clip_norm),
         ema=_or(s.ema, base.ema),
         augment=_augment(s, base.augment),
+        sampling=s.sampling or base.sampling,  # pyright: ignore[reportArgumentType] - checked against its choices
         stopping=Stopping(until=s.until, patience=s.patience),
         eval_every=_or(s.eval_every, base.eval_every),
         parts=s.parts or 1,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eyas.data import pack as packs
-from eyas.data import source
+from eyas.data import packing, source
 from eyas.data.samples import Samples, Split
 from eyas.engines.engine import softmax
-from eyas.errors import DataError
+from eyas.errors import DataError, StorageError
 from eyas.evaluation import metrics
 from eyas.flows.classifier import RUNS, Classifier, load
 from eyas.flows.prepare import Progress, prepare_again, quiet
@@ -41,7 +41,7 @@ def evaluate(
     samples = source.match(source.look(data), classifier.classes, what=data)
     wanted = _wanted(samples, split)
     rows = samples.rows(wanted) if wanted is not None else np.arange(len(samples), dtype=np.int64)
-    pack = packs.build(
+    pack = packing.build(
         samples,
         rows,
         program=classifier.preprocess,
@@ -66,12 +66,17 @@ def _own(classifier: Classifier, split: str | None, progress: Progress) -> dict[
         raise DataError(
             "EY-D202", split=name, path=classifier.run.path, allowed=", ".join(s for s in has if s != "train") or "-"
         )
-    prepared = prepare_again(classifier.run, progress=progress)
     wanted = Split[name.upper()]
+    prepared = prepare_again(classifier.run, also=wanted, progress=progress)
     rows = prepared.rows(wanted)
     probabilities = softmax(logits_of(classifier.engine, prepared, wanted))
     found = metrics.summary(probabilities, prepared.samples.labels[rows].astype(np.int64)).to_dict(classifier.classes)
-    return {"split": name, "bad": len(prepared.bad), **found}
+    looks: dict[str, Any] = {}
+    if wanted is Split.HOLDOUT:  # each look makes the number a little less trustworthy
+        looks = {"looks": int(document.get("holdout_looks", 0)) + 1}
+        with contextlib.suppress(StorageError):  # a run that cannot be written can be read
+            classifier.run.write(holdout_looks=looks["looks"])
+    return {"split": name, "bad": len(prepared.bad), **looks, **found}
 
 
 def _wanted(samples: Samples, split: str | None) -> Split | None:

@@ -21,6 +21,7 @@ from eyas.flows.prepare import Prepared, training_stream
 from eyas.flows.scoring import logits_of, mean_loss
 from eyas.hardware.plan import Plan
 from eyas.hardware.replicas import One
+from eyas.machine import look
 from eyas.models import catalog
 from eyas.observe.console import Reporter
 from eyas.observe.jsonl import EventLog, MetricsTable
@@ -109,11 +110,12 @@ class Session:
         """Train from the newest checkpoint, or from the beginning, to the end of the run or until asked to leave."""
         run, recipe = self.run, self.recipe
         checkpoint.sweep(run.checkpoints)
-        stream = training_stream(self.prepared, recipe)
+        stream = training_stream(self.prepared, recipe, where=self.plan.text("images"))
         state = self.new_state(stream)
         numerics = numerics_of(self.plan)
         events, metrics = EventLog(run.path / "events.jsonl"), MetricsTable(run.path / "metrics.csv")
-        feed = StreamFeed(stream, device=self.device, depth=self.plan.whole("prefetch"))
+        threads = self.plan.whole("loader_threads")
+        feed = StreamFeed(stream, device=self.device, threads=threads, cores=look().cores)
         with events, metrics, closing(feed), closing(self.reporter), asked_to_leave() as leave:
             at = self._resume(state, start(recipe, stream.epoch_size, steps=UNKNOWN), numerics, (events, metrics))
             begun, first = time.monotonic(), at.position
@@ -125,6 +127,7 @@ class Session:
                     waited_s=feed.waited_s,
                     saved_s=saver.stall_s,
                     images=position - first,
+                    tax=feed.tax(),
                 )
 
             def small(state: State, at: Progress) -> dict[str, Any]:

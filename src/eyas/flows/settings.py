@@ -37,6 +37,14 @@ class Settings:
         "测试集：none、比例或路径；仅在最后评分一次",
         metavar="none|FRACTION|PATH",
     )
+    holdout: str | None = option(
+        None,
+        "keep a fraction like 0.1 out for good: neither trained on nor scored, in later runs too, until "
+        "`eyas evaluate RUN --split holdout`",
+        "永久留出一部分（如 0.1）：既不训练也不评分，以后的运行也如此，直到 `eyas evaluate RUN --split holdout`",
+        group="data",
+        metavar="FRACTION",
+    )
     label_from: str | None = option(
         None,
         "labels from file names: a regular expression with one group, or `parent`",
@@ -45,13 +53,24 @@ class Settings:
         metavar="REGEX",
     )
     splits: str | None = option(
-        None, "take the split from this splits.csv", "使用此 splits.csv 的划分", group="data", metavar="FILE"
+        None,
+        "take the split from this splits.csv; none: divide anew (default: as in the newest run on the same data)",
+        "使用此 splits.csv 的划分；none：重新划分（默认：沿用同一数据最近一次运行的划分）",
+        group="data",
+        metavar="FILE|none",
     )
     allow_bad: bool = option(
         False,
         "go on when a declared val or test holds unreadable images (they are left out and counted)",
         "声明的验证/测试集中有无法读取的图片时仍继续（剔除并计数）",
         group="data",
+    )
+    allow: str | None = option(
+        None,
+        "read these formats, too (by default they are set aside with E07)",
+        "同时读取这些格式（默认以 E07 剔除）",
+        group="data",
+        choices=("tiff", "avif", "tiff,avif"),
     )
     size: int | None = option(
         None, "side of the training images in pixels", "训练图片边长（像素）", group="data", metavar="PX"
@@ -128,6 +147,13 @@ class Settings:
         group="recipe",
         metavar="EPOCHS",
     )
+    sampling: str | None = option(
+        None,
+        "which images an epoch shows: each once, each class equally often, or by the weight column",
+        "每轮展示的图片：每张一次（shuffled）、各类次数相同（balanced）或按权重列（weighted）",
+        group="recipe",
+        choices=("shuffled", "balanced", "weighted"),
+    )
     # augmentation; None = what the preset says
     flip: bool | None = option(None, "mirror left and right", "左右翻转", group="augmentation")
     pad_crop: int | None = option(
@@ -172,6 +198,26 @@ class Settings:
     # how, here
     threads: int | None = option(None, "compute threads", "计算线程数", group="machine", metavar="N")
     workers: int | None = option(None, "packing processes", "打包进程数", group="machine", metavar="N")
+    loader_threads: int | None = option(
+        None,
+        "threads that make batches ahead (0 = none)",
+        "预先生成批次的线程数（0 = 不预取）",
+        group="machine",
+        metavar="N",
+    )
+    pack: bool | None = option(
+        None,
+        "keep decoded images in the cache (--no-pack decodes them anew in every epoch)",
+        "在缓存中保存解码后的图片（--no-pack 则每轮重新解码）",
+        group="machine",
+    )
+    cache_limit: str | None = option(
+        None,
+        "what all packs in the cache may take, like 50GB; the least recently used go first (none = no limit)",
+        "缓存中所有打包的总大小上限，如 50GB；最久未用的先删除（none = 不限）",
+        group="machine",
+        metavar="SIZE",
+    )
     device: str | None = option(None, "cpu or cuda", "cpu 或 cuda", group="machine", choices=("cpu", "cuda"))
     precision: str | None = option(None, "fp32 or bf16", "fp32 或 bf16", group="machine", choices=("fp32", "bf16"))
     parts: int | None = option(

@@ -63,6 +63,7 @@ class Wishes:
     threads: int | None = None
     workers: int | None = None
     parts: int | None = None
+    loader_threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class Job:
     """Whether torch sees a CUDA device."""
     own_kernels: bool = False
     """Whether the net brings its own fp32 kernels for CPUs."""
+    pack_bytes: int = 0
+    """What the packed training images take."""
+    in_memory: bool = False
+    """Whether they are in memory as they came."""
+    streamed: str = ""
+    """Why nothing is packed and every image is decoded whenever it is needed; empty: it is packed."""
 
 
 def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
@@ -94,7 +101,8 @@ def decide(machine: Machine, job: Job, wishes: Wishes) -> Plan:
             threads,
             _wish("parts", wishes.parts) or Choice("parts", 1, say("plan.parts")),
             workers,
-            _feeding(job),
+            _images(machine, job),
+            _wish("loader_threads", wishes.loader_threads) or _feeding(machine, job, on_cpu=on_cpu),
         )
     )
 
@@ -137,10 +145,38 @@ def _threads(machine: Machine) -> Choice:
     return Choice("threads", machine.cores, say("plan.threads", n=machine.cores))
 
 
-def _feeding(job: Job) -> Choice:
+IN_MEMORY_SHARE = 0.125
+"""Of the free memory: a pack up to this size is read into it, which takes a second for a few GB."""
+MAPPED_SHARE = 0.8
+"""Of the free memory: up to this size the system keeps a mapped pack there by itself, once it was read."""
+
+
+def _images(machine: Machine, job: Job) -> Choice:
+    """Where the packed training images are while they are trained on."""
+    free = machine.memory_free_bytes
+    sizes = {"size": f"{job.pack_bytes / 1e9:.2f}", "free": f"{free / 1e9:.1f}"}
+    if job.streamed:
+        return Choice("images", "streamed", say("plan.images.streamed", why=job.streamed))
+    if job.in_memory:
+        return Choice("images", "memory", say("plan.images.arrays"))
+    if job.pack_bytes <= IN_MEMORY_SHARE * free:
+        return Choice("images", "memory", say("plan.images.memory", **sizes))
+    if job.pack_bytes <= MAPPED_SHARE * free or not free:
+        return Choice("images", "mapped", say("plan.images.mapped", **sizes))
+    return Choice("images", "disk", say("plan.images.disk", **sizes))
+
+
+def _feeding(machine: Machine, job: Job, *, on_cpu: bool) -> Choice:
+    """Threads that make batches ahead; 0 makes them where they are used."""
+    if job.streamed:
+        return Choice("loader_threads", machine.cores, say("plan.feeding.streamed"))
+    if not on_cpu:
+        threads = max(1, min(8, machine.cores - 1))
+        return Choice("loader_threads", threads, say("plan.feeding.device"))
     if job.per_image_resampling or job.pixels > 64 * 64:
-        return Choice("prefetch", 1, say("plan.ahead"))
-    return Choice("prefetch", 0, say("plan.inline"))
+        threads = 1 if machine.cores < 8 else 2
+        return Choice("loader_threads", threads, say("plan.ahead"))
+    return Choice("loader_threads", 0, say("plan.inline"))
 
 
 def changes(old: Plan, new: Plan) -> list[str]:

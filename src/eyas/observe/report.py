@@ -50,7 +50,7 @@ STAGES = ("scan", "pack", "plan", "train", "evaluate", "save", "wait", "report")
 #: keys that the report looks at; a run that was killed early lacks some
 RUN_KEYS = "name command status created versions machine seed fingerprints plan recipe preprocess chosen result resumes"
 DATA_KEYS = "layout root n classes splits findings notes"
-RESULT_KEYS = "epochs seconds images_per_second loader_tax seconds_by val test test_looks"
+RESULT_KEYS = "epochs seconds images_per_second loader_tax augment_tax loader seconds_by val test test_looks"
 
 Thumbnails = Callable[[int], NDArray[np.uint8]]
 

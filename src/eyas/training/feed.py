@@ -1,4 +1,4 @@
-"""Feed: batches of the stream as tensors on the device, made inline or ahead of time in a thread.
+"""Feed: batches of the stream as tensors on the device, made inline or ahead of time in threads.
 
 Position is the only state: asked for another position than the one after the last (a skipped window, a resume), it
 begins anew there.
@@ -9,24 +9,44 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 
-from eyas.data.batch import Batch
-from eyas.data.prefetch import ahead
+from eyas.data.batch import Batch, Spent
+from eyas.data.prefetch import Waits, ahead, depth_within
 from eyas.data.stream import Stream
 from eyas.training.step import Part
 
+READ_AHEAD_BYTES = 512 * 2**20
+"""Batches that wait to be used, together."""
+
+
+@dataclass(frozen=True)
+class Tax:
+    """Seconds of training time that feeding took, so far.
+
+    Inline, gathering and augmentation are wall-clock time; in threads they are processor time over the number of
+    cores: what training could have used.
+    """
+
+    wait_s: float = 0.0
+    """The loop stood still for want of a batch; 0 when batches are made inline."""
+    gather_s: float = 0.0
+    augment_s: float = 0.0
+
 
 class StreamFeed:
-    """Makes `Part`s of a stream's batches. `waited_s` counts how long the loop stood still for data."""
+    """Makes `Part`s of a stream's batches. `waited_s` counts how long the loop was kept from computing."""
 
-    def __init__(self, stream: Stream, *, device: torch.device, depth: int) -> None:
+    def __init__(self, stream: Stream, *, device: torch.device, threads: int, cores: int = 1) -> None:
         self.stream = stream
         self.device = device
-        self.depth = depth
+        self.threads = threads
+        self.cores = cores
         self.waited_s = 0.0
+        self._waits = Waits()
         self._next: tuple[int, int] | None = None
         self._ahead: Iterator[Batch] | None = None
 
@@ -37,15 +57,39 @@ class StreamFeed:
         self.waited_s += time.perf_counter() - begun
         return lambda a, b: part_of(batch, a, b, self.device)
 
+    def tax(self) -> Tax:
+        """What feeding took up to now."""
+        waits = self._waits
+        if self.threads == 0:
+            return Tax(0.0, waits.gather_s, waits.augment_s)
+        return Tax(waits.wait_s, waits.gather_s / self.cores, waits.augment_s / self.cores)
+
     def _batch(self, position: int, size: int) -> Batch:
-        if self.depth == 0:
-            return self.stream.batch(position, size)
+        if self.threads == 0:
+            return self._made(position, size, time.perf_counter)
         if self._ahead is None or self._next != (position, size):
             self.close()
-            keys = itertools.count(position, size)
-            self._ahead = ahead(lambda p: self.stream.batch(p, size), keys, depth=self.depth)
+            image = self.stream.height * self.stream.width * self.stream.pack.channels
+            depth = depth_within(READ_AHEAD_BYTES, size * image, threads=self.threads)
+            self._ahead = ahead(
+                lambda p: self._made(p, size, time.thread_time),
+                itertools.count(position, size),
+                depth=depth,
+                threads=min(self.threads, depth),
+                waits=self._waits,
+            )
         self._next = (position + size, size)
-        return next(self._ahead)
+        try:
+            return next(self._ahead)
+        except BaseException:
+            self.close()  # it is at its end: whoever asks again gets a new attempt, not the end of an endless stream
+            raise
+
+    def _made(self, position: int, size: int, clock: Callable[[], float]) -> Batch:
+        spent = Spent(clock)
+        batch = self.stream.batch(position, size, spent=spent)
+        self._waits.add(gather_s=spent.gather_s, augment_s=spent.augment_s)
+        return batch
 
     def close(self) -> None:
         """Stop making batches ahead."""

@@ -55,6 +55,8 @@ class Recipe:
     ema: float = 0.0
     """Half-life of the average of the weights as a share of the run; 0 = no average."""
     augment: Augment = Augment()
+    sampling: Literal["shuffled", "balanced", "weighted"] = "shuffled"
+    """Every image once an epoch; every class equally often; by the weights of the images."""
     stopping: Stopping = Stopping()
     eval_every: float = 1.0
     """Epochs between two scorings of val."""

@@ -8,7 +8,7 @@ import math
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from eyas.data.layouts.assemble import read_classes
 from eyas.data.layouts.names import is_hidden, listing, natural, nfc, split_of
 from eyas.data.layouts.scan import Seen
+from eyas.data.layouts.tree import DiskTree
 from eyas.data.samples import ArraySource, Samples, Split
 from eyas.errors import DataError
 from eyas.errors.messages import say
@@ -55,15 +56,16 @@ def is_idx(name: str) -> bool:
     return _IDX_NAME.match(name) is not None
 
 
-def find_idx(folder: Path, *, of: str | None = None) -> IdxSet | None:
+def find_idx(folder: Path, *, of: str | None = None, without: Collection[str] = ()) -> IdxSet | None:
     """The set of IDX files in `folder` (the one that the file `of` belongs to), or None when there is none.
 
+    `without` are names that do not count.
     Raises EY-D032 for images without labels and EY-D033 when there are several sets to choose from.
     """
     found: dict[str, dict[Split, dict[str, Path]]] = {}
     for path in sorted(folder.iterdir(), key=lambda p: natural(p.name), reverse=True):
         hit = _IDX_NAME.match(path.name)
-        if hit is None or is_hidden(path.name) or not path.is_file():
+        if hit is None or is_hidden(path.name) or path.name in without or not path.is_file():
             continue
         stem, kind = hit[1], hit[2].lower()
         title, _, last = re.sub(r"[_.]", "-", stem).rpartition("-")
@@ -293,7 +295,7 @@ def _text(name: object) -> str:
 
 
 def _listed(folder: Path) -> tuple[str, ...] | None:
-    listed = read_classes(folder)
+    listed = read_classes(DiskTree(folder))
     return None if listed is None else tuple(listed)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,17 @@ from numpy.typing import NDArray
 
 from eyas.data.layouts.names import listing, natural, nearest, nfc
 from eyas.data.layouts.scan import Seen
-from eyas.data.samples import ArraySource, FileSource, Samples, Split
+from eyas.data.layouts.tree import Tree, is_file
+from eyas.data.samples import ArraySource, ByteSource, ContainerSource, FileSource, JoinedSource, Samples, Source, Split
 from eyas.errors import DataError
 from eyas.errors.messages import say
 
+CLASS_FILE = "classes.txt"
 
-def class_list(found: set[str], folder: Path, seen: Seen) -> tuple[str, ...]:
-    """The classes in their order: natural, or as `classes.txt` in `folder` says."""
-    listed = read_classes(folder)
+
+def class_list(found: set[str], tree: Tree, seen: Seen, *, file: str = CLASS_FILE) -> tuple[str, ...]:
+    """The classes in their order: natural, or as `file` (`classes.txt`) in the tree says."""
+    listed = read_classes(tree, file)
     if listed is None:
         _note_colliding(found, seen)
         return tuple(sorted(found, key=natural))
@@ -27,7 +32,7 @@ def class_list(found: set[str], folder: Path, seen: Seen) -> tuple[str, ...]:
     if strangers:
         raise DataError(
             "EY-D051",
-            path=folder / "classes.txt",
+            path=tree.path(file),
             classes=listing(strangers),
             allowed=listing(listed, most=20),
             near=_or_dash(nearest(strangers[0], listed)),
@@ -35,16 +40,16 @@ def class_list(found: set[str], folder: Path, seen: Seen) -> tuple[str, ...]:
     absent = [name for name in listed if name not in found]
     if absent:
         seen.note(say("classes_without_images", n=len(absent), examples=listing(absent)))
-    seen.note(say("classes_from_file", path="classes.txt", n=len(listed)))
+    seen.note(say("classes_from_file", path=file, n=len(listed)))
     return tuple(listed)
 
 
-def read_classes(folder: Path) -> list[str] | None:
-    """The lines of `folder/classes.txt` in form NFC, or None when there is none; a name given twice is EY-D050."""
-    path = folder / "classes.txt"
-    if not path.is_file():
+def read_classes(tree: Tree, file: str = CLASS_FILE) -> list[str] | None:
+    """The lines of `classes.txt` in form NFC, or None when there is none; a name given twice is EY-D050."""
+    if not is_file(tree, file):
         return None
-    lines = [nfc(line.strip()) for line in decode_text(path.read_bytes(), path)[0].splitlines()]
+    path = tree.path(file)
+    lines = [nfc(line.strip()) for line in decode_text(tree.read(file), path)[0].splitlines()]
     names = [line for line in lines if line]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -67,25 +72,26 @@ def decode_text(data: bytes, path: Path) -> tuple[str, str]:
 
 
 def from_files(
-    root: Path,
+    tree: Tree,
     names: Sequence[str],
     labels: Sequence[str],
     splits: Sequence[Split] | NDArray[np.uint8],
     *,
     layout: str,
     seen: Seen,
-    classes_in: Path | None = None,
+    classes_in: str = "",
 ) -> Samples:
-    """Samples of image files; `labels` are class names. Rows stay in the order given."""
-    classes = class_list(set(labels), classes_in or root, seen)
+    """Samples of image files; `labels` are class names, listed in the folder `classes_in`. Rows stay in their order."""
+    file = posixpath.join(classes_in, CLASS_FILE)
+    classes = class_list(set(labels), tree, seen, file=file)
     number = {name: i for i, name in enumerate(classes)}
     return Samples(
-        source=FileSource(root, tuple(names)),
+        source=tree.source(names),
         classes=classes,
         labels=np.fromiter((number[label] for label in labels), np.int32, len(labels)),
         splits=np.asarray(splits, np.uint8),
         layout=layout,
-        root=root,
+        root=tree.where,
     )
 
 
@@ -113,6 +119,9 @@ def join(base: Samples, more: Samples, split: Split, *, what: str) -> Samples:
     if isinstance(left, FileSource) and isinstance(right, FileSource):
         source = _one_root(left, right)
         root = source.root
+    elif isinstance(left, ByteSource) and isinstance(right, ByteSource):
+        source = _one_list(left, right, what)
+        root = base.root
     elif isinstance(left, ArraySource) and isinstance(right, ArraySource):
         if left.images.shape[1:] != right.images.shape[1:]:
             raise DataError("EY-D063", what=what, got=right.images.shape[1:], allowed=left.images.shape[1:])
@@ -138,25 +147,53 @@ def join(base: Samples, more: Samples, split: Split, *, what: str) -> Samples:
         groups=groups,
         weights=weights,
         notes=(*base.notes, *(say("note_of", what=what, note=note) for note in more.notes)),
+        unlabelled=(*base.unlabelled, *more.unlabelled),
+        left_out=(*base.left_out, *more.left_out),
     )
 
 
 def take(samples: Samples, rows: NDArray[np.int64]) -> Samples:
     """Only the given rows, in that order."""
-    source = samples.source
-    if isinstance(source, FileSource):
-        kept = FileSource(source.root, tuple(source.names[row] for row in rows))
-    else:
-        assert isinstance(source, ArraySource)
-        kept = ArraySource(source.images[rows], f"{source.identity}:{len(rows)}")
     return replace(
         samples,
-        source=kept,
+        source=_taken(samples.source, rows),
         labels=samples.labels[rows],
         splits=samples.splits[rows],
         groups=None if samples.groups is None else samples.groups[rows],
         weights=None if samples.weights is None else samples.weights[rows],
     )
+
+
+def _taken(source: Source, rows: NDArray[np.int64]) -> Source:
+    """Only those rows, ascending where the source is joined of several."""
+    match source:
+        case FileSource():
+            return FileSource(source.root, tuple(source.names[row] for row in rows))
+        case ContainerSource():
+            return replace(source, names=tuple(source.names[row] for row in rows), at=source.at[rows])
+        case JoinedSource():
+            parts = [
+                _taken(part, rows[(rows >= start) & (rows < end)] - start)
+                for part, (start, end) in zip(source.parts, itertools.pairwise(source.starts), strict=True)
+            ]
+            return JoinedSource(tuple(part for part in parts if isinstance(part, ByteSource)), source.prefixes)
+        case ArraySource():
+            return ArraySource(source.images[rows], f"{source.identity}:{len(rows)}")
+        case _:
+            raise AssertionError(source)
+
+
+def _one_list(left: ByteSource, right: ByteSource, what: str) -> ByteSource:
+    """Both after one another. Names of the second get the name of the split before them, unless all lie in one tree."""
+    if isinstance(left, ContainerSource) and isinstance(right, ContainerSource) and left.files == right.files:
+        return replace(left, names=(*left.names, *right.names), at=np.concatenate([left.at, right.at]))
+    before = set(map(left.name, range(len(left))))
+    prefix = f"{what}/"
+    while any(prefix + right.name(row) in before for row in range(len(right))):
+        prefix = f"{what}-{prefix}"
+    if isinstance(left, JoinedSource):
+        return JoinedSource((*left.parts, right), (*left.prefixes, prefix))
+    return JoinedSource((left, right), ("", prefix))
 
 
 def _one_root(left: FileSource, right: FileSource) -> FileSource:

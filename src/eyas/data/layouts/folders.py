@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from eyas.data.layouts.assemble import from_files
-from eyas.data.layouts.names import is_hidden, listing, nfc, split_of
-from eyas.data.layouts.scan import Folder, Seen, scan
+from eyas.data.layouts.assemble import CLASS_FILE, from_files
+from eyas.data.layouts.names import PICKLE_SUFFIXES, listing, nfc, split_of, suffix
+from eyas.data.layouts.scan import Folder, Seen
+from eyas.data.layouts.tree import Tree, is_file
 from eyas.data.samples import Samples, Split
 from eyas.errors import DataError
 from eyas.errors.messages import say
 
 
-def read_folder(root: Path, seen: Seen, *, label_from: str | None, exclude: frozenset[str] = frozenset()) -> Samples:
+def read_folder(tree: Tree, seen: Seen, *, label_from: str | None, exclude: frozenset[str] = frozenset()) -> Samples:
     """What a folder of images holds; the most telling layout that fits. Raises EY-D003 and EY-D006 to EY-D013."""
-    tree = scan(root, seen, exclude=exclude)
-    if not tree.any():
-        raise DataError("EY-D003", path=root, left_out="; ".join(seen.notes()) or "-")
+    whole = tree.scan(seen, exclude=exclude)
+    if not whole.any():
+        for name in tree.listing().files:
+            if suffix(name) in PICKLE_SUFFIXES:
+                raise pickled(tree.where, name)
+        raise DataError("EY-D003", path=tree.where, left_out="; ".join(seen.notes()) or "-")
     if label_from is not None:
-        return _from_names(root, tree, seen, label_from)
-    top = _unwrap(tree, seen)
+        return _from_names(tree, whole, seen, label_from)
+    top = _unwrap(whole, seen)
     parts = _split_folders(top)
     if parts and any(_has_classes(folder) for folder, _ in parts):
-        return _split_layout(root, top, parts, seen)
+        return _split_layout(tree, top, parts, seen)
     classes = [folder for folder in top.folders if folder.any()]
     if parts and len(parts) == len(classes):  # train/*.jpg: "train" and "test" are no classes
-        raise _flat(root, [name for folder, _ in parts for name in folder.walk()])
+        raise _flat(tree.where, [name for folder, _ in parts for name in folder.walk()])
     if classes:
-        return _class_layout(root, top, seen)
-    raise _flat(root, list(top.walk()))
+        return _class_layout(tree, top, seen)
+    raise _flat(tree.where, list(top.walk()))
 
 
 def _unwrap(tree: Folder, seen: Seen) -> Folder:
@@ -57,7 +62,7 @@ def _has_classes(folder: Folder) -> bool:
     return any(inner.any() for inner in folder.folders)
 
 
-def _split_layout(root: Path, top: Folder, parts: list[tuple[Folder, Split]], seen: Seen) -> Samples:
+def _split_layout(tree: Tree, top: Folder, parts: list[tuple[Folder, Split]], seen: Seen) -> Samples:
     names: list[str] = []
     labels: list[str] = []
     splits: list[Split] = []
@@ -78,17 +83,14 @@ def _split_layout(root: Path, top: Folder, parts: list[tuple[Folder, Split]], se
         seen.note(say("folders_beside_splits", folders=listing(others), splits=listing(used)))
     if len({split for _, split in parts}) < len(parts):
         seen.note(say("splits_named_twice", folders=listing(used)))
-    classes_in = next(
-        (root / folder.name for folder, _ in parts if (root / folder.name / "classes.txt").is_file()), root / top.name
-    )
-    if (root / top.name / "classes.txt").is_file():
-        classes_in = root / top.name
+    places = [top.name, *(folder.name for folder, _ in parts)]
+    classes_in = next((place for place in places if is_file(tree, posixpath.join(place, CLASS_FILE))), top.name)
     return from_files(
-        root, names, labels, splits, layout=say("layout_splits", splits=listing(used)), seen=seen, classes_in=classes_in
+        tree, names, labels, splits, layout=say("layout_splits", splits=listing(used)), seen=seen, classes_in=classes_in
     )
 
 
-def _class_layout(root: Path, top: Folder, seen: Seen) -> Samples:
+def _class_layout(tree: Tree, top: Folder, seen: Seen) -> Samples:
     _note_loose(top, seen)
     like_splits = [folder.last for folder in top.folders if split_of(folder.last) and folder.any()]
     if like_splits:
@@ -99,9 +101,8 @@ def _class_layout(root: Path, top: Folder, seen: Seen) -> Samples:
         names.append(name)
         labels.append(label)
     layout = say("layout_classes")
-    return from_files(
-        root, names, labels, [Split.NONE] * len(names), layout=layout, seen=seen, classes_in=root / top.name
-    )
+    none = [Split.NONE] * len(names)
+    return from_files(tree, names, labels, none, layout=layout, seen=seen, classes_in=top.name)
 
 
 def _class_files(folder: Folder, seen: Seen) -> list[tuple[str, str]]:
@@ -126,6 +127,7 @@ def _class_files(folder: Folder, seen: Seen) -> list[tuple[str, str]]:
 
 def _note_loose(folder: Folder, seen: Seen) -> None:
     if folder.images:
+        seen.unlabelled += [f"{folder.name}/{name}" if folder.name else name for name in folder.images]
         seen.note(
             say(
                 "loose_images", n=len(folder.images), folder=folder.name or ".", examples=listing(folder.images, most=3)
@@ -133,15 +135,15 @@ def _note_loose(folder: Folder, seen: Seen) -> None:
         )
 
 
-def _from_names(root: Path, tree: Folder, seen: Seen, label_from: str) -> Samples:
+def _from_names(tree: Tree, whole: Folder, seen: Seen, label_from: str) -> Samples:
     """Labels by `--label-from`: `parent`, or a regular expression whose one group is the label."""
     find = None if label_from == "parent" else compile_label(label_from)
-    parts = {folder.name: split for folder, split in _split_folders(tree)}
+    parts = {folder.name: split for folder, split in _split_folders(whole)}
     names: list[str] = []
     labels: list[str] = []
     splits: list[Split] = []
     missed: list[str] = []
-    for name in tree.walk():
+    for name in whole.walk():
         folder, _, last = name.rpartition("/")
         if find is None:
             label = folder.rpartition("/")[2]
@@ -159,9 +161,10 @@ def _from_names(root: Path, tree: Folder, seen: Seen, label_from: str) -> Sample
             "EY-D013", pattern=label_from, n=len(missed), total=len(missed) + len(names), examples=listing(missed)
         )
     if missed:
+        seen.unlabelled += missed
         seen.note(say("names_without_label", n=len(missed), examples=listing(missed, most=3)))
     layout = say("layout_parent") if find is None else say("layout_names", pattern=label_from)
-    return from_files(root, names, labels, splits, layout=layout, seen=seen)
+    return from_files(tree, names, labels, splits, layout=layout, seen=seen)
 
 
 def compile_label(pattern: str) -> re.Pattern[str]:
@@ -221,10 +224,17 @@ def _flat(root: Path, names: list[str]) -> DataError:
     )
 
 
-def refuse_unreadable(path: Path) -> None:
-    """Raises EY-D008 when `path` is a folder of pickled batches as CIFAR's "python version" has them."""
-    names = [p.name for p in path.iterdir() if not is_hidden(p.name)]
-    batches = [n for n in names if re.fullmatch(r"data_batch_\d+|test_batch|batches\.meta", n)]
-    cifar100 = {"train", "test", "meta"} <= set(names) and (path / "train").is_file() and (path / "meta").is_file()
+def refuse_pickles(tree: Tree) -> None:
+    """Raises EY-D008 for a folder of pickled batches, as CIFAR's "python version" has them."""
+    files = set(tree.listing().files)
+    batches = [n for n in files if re.fullmatch(r"data_batch_\d+|test_batch|batches\.meta", n)]
+    cifar100 = {"train", "test", "meta"} <= files
     if len(batches) >= 2 or cifar100:
-        raise DataError("EY-D008", path=path, name=listing(sorted(batches or ["train", "test", "meta"])))
+        raise pickled(tree.where, listing(sorted(batches or ["train", "test", "meta"])))
+
+
+def pickled(path: Path, name: str) -> DataError:
+    """The error for a pickle, with the conversion that fits its kind."""
+    kind = suffix(name.partition(",")[0])
+    convert = "convert_torch" if kind in (".pt", ".pth") else "convert_npy" if kind == ".npy" else "convert_pickle"
+    return DataError("EY-D008", path=path, name=name, convert=say(convert))

@@ -8,10 +8,16 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from eyas.data.samples import Split
-from eyas.errors.messages import printable
+from eyas.errors.messages import one_line
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif"})
-"""Names of the formats that the decoder reads; the content decides, the name only says what to look at."""
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif"}
+    | {".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl"}
+)
+"""Names of photographs; the content decides, the name only says what to look at.
+
+Those of the second line are not read, or only when asked (`--allow`): a photo is refused aloud, not passed over.
+"""
 
 PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".joblib"})
 """Files that run code when they are loaded."""
@@ -98,6 +104,19 @@ def split_of(name: str) -> Split | None:
     return _SPLIT_OF.get(nfc(name).strip().casefold())
 
 
+def split_in(path: str) -> Split | None:
+    """The one split that the name of a shard, or a folder above it, speaks of; None for none or several.
+
+    >>> split_in("imagenet-train-0001.tar"), split_in("validation/0.parquet"), split_in("x/test-train.tar")
+    (<Split.TRAIN: 1>, <Split.VAL: 2>, None)
+    """
+    for part in reversed(path.split("/")):
+        found = {split for word in re.split(r"[-_. ]+", part) if (split := split_of(word)) is not None}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
+
+
 def split_names() -> str:
     """All names of splits, for messages."""
     return "; ".join(", ".join(names) for names in _SPLIT_NAMES.values())
@@ -114,5 +133,5 @@ def nearest(name: str, among: Sequence[str], *, n: int = 1) -> list[str]:
 def listing(names: Iterable[str], *, most: int = 5) -> str:
     """The first names of many, safe to print: `a, b, c, …`."""
     names = list(names)
-    shown = ", ".join(printable(n).replace("\n", "\\n") for n in names[:most])
+    shown = ", ".join(one_line(n) for n in names[:most])
     return shown + (", …" if len(names) > most else "")

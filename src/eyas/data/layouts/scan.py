@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from eyas.data.layouts.names import IMAGE_SUFFIXES, is_hidden, is_text, listing, natural, suffix
-from eyas.errors.messages import printable, say
+from eyas.errors.messages import one_line, say
 
 
 @final
@@ -25,6 +25,8 @@ class Seen:
     counts: dict[str, int] = field(default_factory=lambda: {})
     examples: dict[str, list[str]] = field(default_factory=lambda: {})
     sentences: list[str] = field(default_factory=lambda: [])
+    unlabelled: list[str] = field(default_factory=lambda: [])
+    """Images without a label."""
 
     def leave_out(self, why: str, name: str) -> None:
         """Counts one entry; `why` is a phrase `left_out_<why>`."""
@@ -40,6 +42,12 @@ class Seen:
         if sentence not in self.sentences:
             self.sentences.append(sentence)
 
+    def account(self) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+        """(why, how many, the first names) of what was left out."""
+        return tuple(
+            (why, self.counts[why], tuple(sorted(self.examples[why], key=natural))) for why in sorted(self.counts)
+        )
+
     def notes(self) -> tuple[str, ...]:
         """All sentences, in a fixed order."""
         left_out = [
@@ -48,7 +56,7 @@ class Seen:
             )
             for why in sorted(self.counts)
         ]
-        return tuple(map(printable, (*self.sentences, *left_out)))
+        return tuple(map(one_line, (*self.sentences, *left_out)))
 
 
 @final
@@ -140,7 +148,7 @@ def scan(root: Path, seen: Seen, *, exclude: frozenset[str] = frozenset()) -> Fo
                     folder.images.append(name)
             else:
                 seen.leave_out("not_image", prefix + name)
-    _sort(top)
+    sort_tree(top)
     return top
 
 
@@ -181,7 +189,8 @@ def is_below(real: str, real_root: str) -> bool:
     return real == real_root or real.startswith(real_root.rstrip(os.sep) + os.sep)
 
 
-def _sort(top: Folder) -> None:
+def sort_tree(top: Folder) -> None:
+    """Puts images and folders into natural order, in place."""
     pending = [top]
     while pending:
         folder = pending.pop()

@@ -21,14 +21,12 @@ from typing import cast, final
 
 import numpy as np
 
-from eyas.data.layouts.assemble import class_list, decode_text, read_classes
+from eyas.data.layouts.assemble import CLASS_FILE, class_list, decode_text, read_classes
 from eyas.data.layouts.names import (
     IMAGE_SUFFIXES,
-    is_hidden,
     is_image,
     is_text,
     listing,
-    natural,
     natural_path,
     nearest,
     nfc,
@@ -36,8 +34,9 @@ from eyas.data.layouts.names import (
     split_of,
     suffix,
 )
-from eyas.data.layouts.scan import Seen, is_below
-from eyas.data.samples import FileSource, Samples, Split
+from eyas.data.layouts.scan import Seen
+from eyas.data.layouts.tree import Tree
+from eyas.data.samples import Samples, Split
 from eyas.errors import DataError
 from eyas.errors.messages import say
 
@@ -77,7 +76,10 @@ class Row:
 class Table:
     """The rows of one file as text, the names of its columns, and which column plays which role."""
 
+    tree: Tree
+    """The folder that it is in."""
     path: Path
+    """What it is called."""
     kind: str
     columns: list[str]
     rows: list[Row]
@@ -93,48 +95,49 @@ class Table:
 
 
 def read_table(
-    path: Path, seen: Seen, *, columns: Mapping[str, str] | None = None, whole: Split | None = None
+    tree: Tree, name: str, seen: Seen, *, columns: Mapping[str, str] | None = None, whole: Split | None = None
 ) -> Samples:
-    """The samples of one table; `columns` names columns by role, `whole` is the split of every row.
+    """The samples of a table at the top of `tree`; `columns` names columns by role, `whole` is the split of all rows.
 
     Raises EY-D020 to EY-D029: no such column, paths that lead nowhere, empty labels, unknown splits, and the like.
     """
-    table = load(path, seen)
+    table = load(tree, name, seen)
     assign_roles(table, seen, columns)
     return _to_samples(table, seen, whole)
 
 
-def understands(path: Path) -> bool:
+def understands(tree: Tree, name: str) -> bool:
     """Whether a table beside images is the list of their labels: columns are found and the first rows lead to files."""
     quiet = Seen()
     try:
-        table = load(path, quiet, most_bytes=1 << 18)
+        table = load(tree, name, quiet, most_bytes=1 << 18)
         assign_roles(table, quiet, None)
     except DataError:
         return False
     table.rows = table.rows[:20]
-    files = Files(path.parent)
+    files = Files(tree)
     _choose_base(table, files, quiet)
     return any(files.find(_clean(table.cell(row, "path"))) is not None for row in table.rows)
 
 
-def load(path: Path, seen: Seen, *, most_bytes: int | None = None) -> Table:
+def load(tree: Tree, name: str, seen: Seen, *, most_bytes: int | None = None) -> Table:
     """The file (or its first lines) as rows of text, delimiter and encoding found out. Raises EY-D026 and EY-D027."""
-    with path.open("rb") as file:
-        data = file.read() if most_bytes is None else file.read(most_bytes)
-        if most_bytes is not None and len(data) == most_bytes:
-            # no byte of a longer character is a line feed, in UTF-8 as in GB18030; UTF-16 is cut between its pairs
-            data = data[: data.rfind(b"\n") + 1] if b"\n" in data and data[:1] < b"\xfe" else data
+    path = tree.path(name)
+    data = tree.read(name, most=most_bytes)
+    if most_bytes is not None and len(data) == most_bytes:
+        # no byte of a longer character is a line feed, in UTF-8 as in GB18030; UTF-16 is cut between its pairs
+        data = data[: data.rfind(b"\n") + 1] if b"\n" in data and data[:1] < b"\xfe" else data
     text, encoding = decode_text(data, path)
     if encoding not in ("utf-8-sig", "utf-16"):
         seen.note(say("table_encoding", path=path.name, encoding=encoding.upper()))
-    table = _load_jsonl(path, text) if suffix(path.name) in (".jsonl", ".ndjson") else _load_csv(path, text, seen)
+    json_lines = suffix(name) in (".jsonl", ".ndjson")
+    table = _load_jsonl(tree, path, text) if json_lines else _load_csv(tree, path, text, seen)
     if not table.rows:
         raise DataError("EY-D027", path=path, line=1, reason=say("table_empty"))
     return table
 
 
-def _load_jsonl(path: Path, text: str) -> Table:
+def _load_jsonl(tree: Tree, path: Path, text: str) -> Table:
     found: list[tuple[int, dict[str, str]]] = []
     columns: dict[str, None] = {}
     for number, line in enumerate(text.split("\n"), 1):
@@ -150,7 +153,7 @@ def _load_jsonl(path: Path, text: str) -> Table:
         columns.update(dict.fromkeys(cells))
         found.append((number, cells))
     rows = [Row(number, [cells.get(column, "") for column in columns]) for number, cells in found]
-    return Table(path, "JSONL", list(columns), rows)
+    return Table(tree, path, "JSONL", list(columns), rows)
 
 
 def _cell(value: object) -> str:
@@ -163,7 +166,7 @@ def _cell(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _load_csv(path: Path, text: str, seen: Seen) -> Table:
+def _load_csv(tree: Tree, path: Path, text: str, seen: Seen) -> Table:
     delimiter = _delimiter(text, path)
     kind = "TSV" if delimiter == "\t" else "CSV"
     rows: list[Row] = []
@@ -173,7 +176,7 @@ def _load_csv(path: Path, text: str, seen: Seen) -> Table:
     except csv.Error as error:
         raise DataError("EY-D027", path=path, line=reader.line_num, reason=error) from error
     if not rows:
-        return Table(path, kind, [], [])
+        return Table(tree, path, kind, [], [])
     header = [nfc(cell.strip()) for cell in rows[0].cells]
     if any(is_image(cell) for cell in header):
         header = [f"column {i + 1}" for i in range(len(header))]
@@ -184,7 +187,7 @@ def _load_csv(path: Path, text: str, seen: Seen) -> Table:
         if len(row.cells) > len(header) and any(row.cells[len(header) :]):
             reason = say("table_cells", n=len(row.cells), k=len(header))
             raise DataError("EY-D027", path=path, line=row.line, reason=reason)
-    return Table(path, kind, header, rows)
+    return Table(tree, path, kind, header, rows)
 
 
 def _delimiter(text: str, path: Path) -> str:
@@ -274,7 +277,7 @@ def _looks_like_image(table: Table, row: Row, column: str) -> bool:
 
 def _to_samples(table: Table, seen: Seen, whole: Split | None) -> Samples:
     path, roles = table.path, table.roles
-    files = Files(path.parent)
+    files = Files(table.tree)
     _choose_base(table, files, seen)
     lost: list[tuple[int, str]] = []
     unlabelled: list[int] = []
@@ -302,13 +305,21 @@ def _to_samples(table: Table, seen: Seen, whole: Split | None) -> Samples:
         examples = first + ("; …" if len(lost) > 5 else "")
         hint = _hint(files, lost[0][1])
         raise DataError(
-            "EY-D022", path=path, n=len(lost), total=len(table.rows), examples=examples, base=files.base, hint=hint
+            "EY-D022",
+            path=path,
+            n=len(lost),
+            total=len(table.rows),
+            examples=examples,
+            base=files.tree.where,
+            hint=hint,
         )
     if unlabelled:
         lines = listing([str(n) for n in unlabelled])
         raise DataError("EY-D023", path=path, n=len(unlabelled), lines=lines, column=roles["label"])
     if twice:
         seen.note(say("rows_repeated", n=twice))
+    if whole is None and "split" not in roles:
+        found = _splits_by_folder(found, seen)
     beyond = sum(name.startswith(("/", "../")) or os.path.isabs(name) for name in found)
     if beyond:
         seen.note(say("table_beyond", n=beyond))
@@ -319,20 +330,33 @@ def _to_samples(table: Table, seen: Seen, whole: Split | None) -> Samples:
         groups = np.fromiter((group_number(table.cell(found[n][0], "group")) for n in names), np.int64, len(names))
     if "weight" in roles:
         weights = np.fromiter((_weight(table, found[n][0]) for n in names), np.float32, len(names))
-    labels = _numbers_to_names([found[n][1] for n in names], path.parent, seen)
-    classes = class_list(set(labels), path.parent, seen)
+    labels = numbers_to_names([found[n][1] for n in names], table.tree, seen)
+    classes = class_list(set(labels), table.tree, seen)
     number = {name: i for i, name in enumerate(classes)}
     columns = ", ".join(f"{role}: {column}" for role, column in roles.items())
     return Samples(
-        source=files.source(names),
+        source=table.tree.source(names),
         classes=classes,
         labels=np.fromiter((number[label] for label in labels), np.int32, len(names)),
         splits=np.fromiter((found[n][2] for n in names), np.uint8, len(names)),
         layout=say("layout_table", kind=table.kind, name=path.name, columns=columns),
-        root=path.parent,
+        root=table.tree.where,
         groups=groups,
         weights=weights,
     )
+
+
+_Rows = dict[str, tuple[Row, str, Split]]
+
+
+def _splits_by_folder(found: _Rows, seen: Seen) -> _Rows:
+    """The same rows in the split whose name their first folder has, if all have one and one of them is train."""
+    folders = {name.partition("/")[0] if "/" in name else "" for name in found}
+    splits = {folder: split_of(folder) for folder in folders}
+    if None in splits.values() or Split.TRAIN not in splits.values() or len(splits) < 2:
+        return found
+    seen.note(say("splits_from_folders", folders=listing(sorted(folders))))
+    return {name: (row, label, splits[name.partition("/")[0]] or Split.NONE) for name, (row, label, _) in found.items()}
 
 
 def _split(table: Table, row: Row) -> Split:
@@ -367,16 +391,16 @@ def _weight(table: Table, row: Row) -> float:
     return value
 
 
-def _numbers_to_names(labels: list[str], folder: Path, seen: Seen) -> list[str]:
+def numbers_to_names(labels: list[str], tree: Tree, seen: Seen, *, file: str = CLASS_FILE) -> list[str]:
     """Labels 0..n-1 become the names in `classes.txt` when there is one and it holds no such numbers."""
-    listed = read_classes(folder)
+    listed = read_classes(tree, file)
     if not listed or set(labels) & set(listed):
         return labels
     if not all(
         label.isascii() and label.isdigit() and int(label[:9]) < len(listed) and len(label) < 9 for label in set(labels)
     ):
         return labels
-    seen.note(say("numbers_are_classes"))
+    seen.note(say("numbers_are_classes", path=file))
     return [listed[int(label)] for label in labels]
 
 
@@ -392,9 +416,8 @@ def _clean(cell: str) -> str:
 class Files:
     """Looks names up in listings of their folders; small differences of spelling are bridged and counted."""
 
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.real_base = os.path.realpath(base)
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
         self.prefix = ""
         self._listed: dict[str, set[str]] = {}
         self._loose: dict[str, dict[str, str | None]] = {}
@@ -402,7 +425,7 @@ class Files:
         self.counts: dict[str, int] = {}
 
     def find(self, name: str) -> str | None:
-        """The name of the file as it is on disk, relative to `base` (absolute when it was given so), or None."""
+        """The name of the file as it is on disk, relative to the tree (absolute when it was given so), or None."""
         if not name or "\0" in name or not is_text(name):
             return None
         if self.prefix and not posixpath.isabs(name):
@@ -442,24 +465,11 @@ class Files:
 
     def _list(self, folder: str) -> set[str]:
         """Names of the regular files in `folder`; links that lead out of the table's folder are left out."""
-        if folder in self._listed:
-            return self._listed[folder]
-        names: set[str] = set()
-        where = os.path.join(self.base, folder)
-        inside = is_below(os.path.realpath(where), self.real_base)
-        try:
-            if not inside and not posixpath.isabs(folder) and not folder.startswith(".."):
-                raise PermissionError  # a linked folder that leads out, while its name does not say so
-            with os.scandir(where) as entries:
-                for entry in entries:
-                    if entry.is_symlink() and inside and not is_below(os.path.realpath(entry.path), self.real_base):
-                        self._count("outside", entry.name)
-                    elif entry.is_file():
-                        names.add(entry.name)
-        except (OSError, ValueError):
-            pass
-        self._listed[folder] = names
-        return names
+        if folder not in self._listed:
+            self._listed[folder], outside = self.tree.named(folder)
+            if outside:
+                self.counts["outside"] = self.counts.get("outside", 0) + outside
+        return self._listed[folder]
 
     def _count(self, what: str, hit: str | None) -> None:
         if hit is not None:
@@ -475,26 +485,13 @@ class Files:
         folder, _, last = _clean(name).rpartition("/")
         return [posixpath.join(folder, hit) for hit in nearest(last, sorted(self._list(folder))[:5000], n=2)]
 
-    def source(self, names: Sequence[str]) -> FileSource:
-        """The files below one root: the table's folder, or the common one when some lie outside it."""
-        if not any(name.startswith(("/", "..")) or os.path.isabs(name) for name in names):
-            return FileSource(self.base, tuple(names))
-        whole = [os.path.normpath(os.path.join(self.base, name)) for name in names]
-        try:
-            root = Path(os.path.commonpath([*(os.path.dirname(name) for name in whole), self.base]))
-        except ValueError:
-            return FileSource(self.base, tuple(Path(name).as_posix() for name in whole))
-        return FileSource(root, tuple(Path(os.path.relpath(name, root)).as_posix() for name in whole))
-
 
 def _choose_base(table: Table, files: Files, seen: Seen) -> None:
     """Paths are relative to the table's folder; when none of the first leads anywhere, to the one in it that fits."""
     first = [_clean(table.cell(row, "path")) for row in table.rows[:20]]
     if not any(files.find(name) is not None for name in first):
         try:
-            folders = sorted(
-                (e.name for e in os.scandir(files.base) if e.is_dir() and not is_hidden(e.name)), key=natural
-            )
+            folders = files.tree.listing().folders
         except OSError:
             folders = []
         fitting: dict[str, int] = {}
@@ -511,7 +508,7 @@ def _choose_base(table: Table, files: Files, seen: Seen) -> None:
 
 def _hint(files: Files, lost: str) -> str:
     near = files.near(lost)
-    return say("table_near", names=listing(near)) if near else say("table_relative", base=files.base)
+    return say("table_near", names=listing(near)) if near else say("table_relative", base=files.tree.where)
 
 
 def _first(names: list[str]) -> str:
