@@ -10,23 +10,23 @@ def score(step, correct, weights="ema", split="val"):
 
 def test_the_best_on_val_is_chosen_not_the_last():
     at = Progress(step=30, steps=30, scores=(score(10, 80), score(20, 90), score(30, 85), score(30, 84, "raw")))
-    assert choose(at, averaged=True) == (20, "ema")
+    assert choose(at, averaged=True) == (20, 0, "ema")
 
 
 def test_the_raw_weights_of_the_end_win_when_they_are_better():
     at = Progress(step=30, steps=30, scores=(score(20, 90), score(30, 91), score(30, 92, "raw")))
-    assert choose(at, averaged=True) == (30, "raw")
+    assert choose(at, averaged=True) == (30, 0, "raw")
 
 
 def test_test_scores_choose_nothing():
     at = Progress(step=30, steps=30, scores=(score(10, 80), score(20, 99, split="test"), score(30, 70)))
-    assert choose(at, averaged=True) == (10, "ema")
+    assert choose(at, averaged=True) == (10, 0, "ema")
 
 
 def test_without_val_it_is_the_last_average_or_the_last_weights():
     at = Progress(step=30, steps=30)
-    assert choose(at, averaged=True) == (30, "ema")
-    assert choose(at, averaged=False) == (30, "raw")
+    assert choose(at, averaged=True) == (30, 0, "ema")
+    assert choose(at, averaged=False) == (30, 0, "raw")
 
 
 def test_a_step_that_reaches_into_the_next_epoch_does_not_count_as_part_of_it():

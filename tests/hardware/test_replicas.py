@@ -83,7 +83,7 @@ def steps(recipe, count, *, parts, poison=None, stop=lambda: False, **options):
                 lambda a, b, images=images, labels=labels: Part(images[a:b], labels[a:b], 24),
                 size=24,
                 step=step,
-                update=lambda s, at=at: update(s, recipe, 0.05, at),
+                update=lambda s, loss, at=at: update(s, recipe, 0.05, at),
                 stop=stop,
             )
         )
@@ -130,7 +130,7 @@ def test_dropout_differs_from_part_to_part_and_step_to_step():
             lambda a, b: Part(images[a:b], labels[a:b], 4),
             size=4,
             step=step,
-            update=lambda s: True,
+            update=lambda s, loss: True,
             stop=lambda: False,
         )
     assert len({tuple(t.tolist()) for t in seen}) == 4

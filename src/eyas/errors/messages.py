@@ -1580,16 +1580,17 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
     # ---- T: training ----------------------------------------------------------------------------------------------
     "EY-T001": (
         Lines(
-            "training diverged: loss or gradient was not finite",
-            "{skipped} skipped updates in 100 steps, the last at step {step}",
+            "training diverged: losses or gradients were not finite, or far too large",
+            "{skipped} skipped updates in 100 steps, the last at step {step}, after going back {rollbacks} times; "
+            "first samples of that batch: {samples}",
             "",
-            "try a smaller --lr (a tenth), or --clip-norm 1; the last healthy checkpoint is kept",
+            "try a smaller --lr (a tenth), or --clip-norm 1; look at those samples; the last healthy checkpoint is kept",
         ),
         Lines(
-            "训练发散：损失或梯度不是有限值",
-            "100 步内跳过 {skipped} 次更新，最近在第 {step} 步",
+            "训练发散：损失或梯度不是有限值，或远超正常范围",
+            "100 步内跳过 {skipped} 次更新，最近在第 {step} 步，已回退 {rollbacks} 次；该批次的前几个样本：{samples}",
             "",
-            "请尝试更小的 --lr（十分之一）或 --clip-norm 1；最后一个健康的检查点已保留",
+            "请尝试更小的 --lr（十分之一）或 --clip-norm 1；检查这些样本；最后一个健康的检查点已保留",
         ),
     ),
     # ---- P: stopped from outside ----------------------------------------------------------------------------------
@@ -2257,6 +2258,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "console.recovered": ("{what}: {detail}", "{what}:{detail}"),
     "console.recovered.out-of-memory": ("out of memory, put right", "内存不足，已处理"),
     "console.recovered.not-finite": ("loss or gradient not finite, step skipped", "损失或梯度非有限值，已跳过该步"),
+    "console.recovered.rolled-back": ("went back past bad steps", "已回退到异常步骤之前"),
     "console.recovered.spike": ("loss spike, step skipped", "损失突增，已跳过该步"),
     "console.recovered.roll-back": ("went back to a healthy checkpoint", "已回退到健康的检查点"),
     "console.skipped": ("{n} steps were not applied in this epoch", "本轮有 {n} 步未被采用"),

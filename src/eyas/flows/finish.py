@@ -34,8 +34,8 @@ CHOSEN = "chosen"
 def finish(run: Run, recipe: Recipe, prepared: Prepared, session: Session, at: Progress) -> None:
     """Choose, score, write down. Nothing after the choice can change it: test is looked at last."""
     begun = time.monotonic()
-    step, weights = choose(at, averaged=recipe.ema > 0)
-    found = _checkpoint(run, step, at)
+    step, attempt, weights = choose(at, averaged=recipe.ema > 0)
+    found = _checkpoint(run, step, attempt)
     name = "ema" if weights == "ema" else "model"
     tensors = dict(found.tensors[name])
     chosen = {"step": found.step, "attempt": found.attempt, "weights": weights}
@@ -107,12 +107,12 @@ def epochs_of(at: Progress) -> float:
     return float(whole) if beyond < at.batch_size and whole else round(at.epoch, 2)
 
 
-def choose(at: Progress, *, averaged: bool) -> tuple[int, str]:
-    """The step and which weights of it: the best on val (ties by loss, then the later); without val the last."""
+def choose(at: Progress, *, averaged: bool) -> tuple[int, int, str]:
+    """Step, attempt and which weights of it: the best on val (ties by loss, then the later); without val the last."""
     found = best(at.scores)
     if found is not None:
-        return found.step, found.weights
-    return at.step, "ema" if averaged else "raw"
+        return found.step, found.attempt, found.weights
+    return at.step, at.attempt, "ema" if averaged else "raw"
 
 
 def load_into(model: torch.nn.Module, tensors: dict[str, Any]) -> None:
@@ -120,9 +120,9 @@ def load_into(model: torch.nn.Module, tensors: dict[str, Any]) -> None:
     model.load_state_dict({n: torch.from_numpy(np.asarray(a)) for n, a in tensors.items()}, strict=True)
 
 
-def _checkpoint(run: Run, step: int, at: Progress) -> Loaded:
+def _checkpoint(run: Run, step: int, attempt: int) -> Loaded:
     """The checkpoint of the chosen step; the newest whole one when the disk had refused that one."""
-    wanted = run.checkpoints / checkpoint.name_of(step, at.attempt)
+    wanted = run.checkpoints / checkpoint.name_of(step, attempt)
     try:
         return checkpoint.read(wanted)
     except ValueError:

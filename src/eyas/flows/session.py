@@ -142,10 +142,10 @@ class Session:
             fingerprints = {"intent": run.document["intent"], "numerics": numerics}
             saver = Saver(run.checkpoints, fingerprints=fingerprints, small=small, sync=sync, every_s=save_every_s)
             top = best(at.scores)
-            saver.best = checkpoint.name_of(top.step, at.attempt) if top else None
+            saver.best = checkpoint.name_of(top.step, top.attempt) if top else None
             replicas = One(parts=self.plan.whole("parts"), seed=recipe.seed, device=self.device)
             part_step = supervised(recipe, autocast=self.autocast)
-            hooks = self._hooks(saver, leave)
+            hooks = self._hooks(saver, stream, leave)
             loop = training_loop(state, at, recipe, replicas=replicas, part_step=part_step, feed=feed, hooks=hooks)
             stopped: Stopped | None = None
             with closing(loop):
@@ -179,28 +179,41 @@ class Session:
             for file in files:
                 file.truncate_to({"events.jsonl": 0, "metrics.csv": 0})
             return at
-        tensors = {f: {n: torch.from_numpy(a) for n, a in named.items()} for f, named in loaded.tensors.items()}
-        state.load(tensors)
-        state.load_small(loaded.state["state"])
+        then = _restored(state, loaded)
         for file in files:
             file.truncate_to(loaded.state["lengths"])
         self.spent_before = float(loaded.state["elapsed_s"])
         self.books.restore(loaded.state["books"])
-        told = dict(loaded.state["progress"])
-        told["scores"] = tuple(Score(**s) for s in told["scores"])
-        at = Progress(**told) if self.recipe.epochs is None else replace(Progress(**told), steps=at.steps)
+        at = then if self.recipe.epochs is None else replace(then, steps=at.steps)
         kept, changed = promise(loaded.fingerprints["numerics"], numerics)
         self._say_resumed(at, kept, changed)
         resumes = [*self.run.document.get("resumes", []), {"step": at.step, "promise": kept, "when": now()}]
         self.run.write(resumes=resumes)
         return at
 
+    def _go_back(self, state: State, saver: Saver, step: int) -> Progress | None:
+        """The newest checkpoint of at most `step` into the state; where that was pruned, the newest there is."""
+        saver.wait()
+        folder = self.run.checkpoints
+        loaded = checkpoint.newest(folder, most=step).newest or checkpoint.newest(folder).newest
+        if loaded is None:
+            return None
+        at = _restored(state, loaded)
+        top = best(at.scores)
+        saver.best = checkpoint.name_of(top.step, top.attempt) if top else None
+        return at
+
+    def _name(self, stream: Stream, position: int, size: int) -> str:
+        """The names of the first samples of a batch."""
+        rows = stream.batch(position, min(size, 3)).index
+        return ", ".join(self.prepared.samples.source.name(int(row)) for row in rows)
+
     def _say_resumed(self, at: Progress, kept: str, changed: list[str]) -> None:
         self.reporter.note(say(f"run.resumed.{kept}", step=at.step, epoch=f"{at.epoch:.1f}"))
         for line in changed:
             self.reporter.note(f"  {line}")
 
-    def _hooks(self, saver: Saver, leave: Callable[[], str | None]) -> Hooks:
+    def _hooks(self, saver: Saver, stream: Stream, leave: Callable[[], str | None]) -> Hooks:
         prepared, recipe = self.prepared, self.recipe
         val = prepared.rows(Split.VAL)
 
@@ -213,7 +226,7 @@ class Session:
             loss = mean_loss(logits, labels)
             self.last_evaluation_s = time.monotonic() - begun
             self.evaluated_s += self.last_evaluation_s
-            return Score(at.step, "val", weights, len(val), correct, loss)
+            return Score(at.step, "val", weights, len(val), correct, loss, at.attempt)
 
         def save(state: State, at: Progress, best: bool) -> Iterator[Saved]:
             return saver.save(state, at, best)
@@ -229,7 +242,15 @@ class Session:
                 recorded=self.run.decisions(),
                 write=self.run.decide,
             )
-        return Hooks(evaluate if len(val) else None, save, saver.due, budget, leave)
+        return Hooks(
+            evaluate if len(val) else None,
+            save,
+            saver.due,
+            budget,
+            leave,
+            go_back=lambda state, step: self._go_back(state, saver, step),
+            name=lambda position, size: self._name(stream, position, size),
+        )
 
     def _log(self, event: object) -> None:
         match event:
@@ -243,3 +264,12 @@ class Session:
                 self.run.log(f"step {at.step} stopped: {reason}")
             case _:
                 pass
+
+
+def _restored(state: State, loaded: checkpoint.Loaded) -> Progress:
+    """Puts a checkpoint into the state; where it was."""
+    state.load({f: {n: torch.from_numpy(a) for n, a in named.items()} for f, named in loaded.tensors.items()})
+    state.load_small(loaded.state["state"])
+    told = dict(loaded.state["progress"])
+    told["scores"] = tuple(Score(**s) for s in told["scores"])
+    return Progress(**told)

@@ -112,7 +112,7 @@ class Replicas(ABC):
         *,
         size: int,
         step: int,
-        update: Callable[[StateT], bool],
+        update: Callable[[StateT, float], bool],
         stop: Callable[[], bool],
     ) -> Outcome | None:
         """Do one step over `size` rows; None when `stop()` came true first: the state is then as before the step."""
@@ -136,7 +136,7 @@ class One(Replicas):
         *,
         size: int,
         step: int,
-        update: Callable[[StateT], bool],
+        update: Callable[[StateT, float], bool],
         stop: Callable[[], bool],
     ) -> Outcome | None:
         """All parts here, one after another."""
@@ -163,7 +163,7 @@ class One(Replicas):
                 p.grad = g
             _mean_into(state.float_buffers, statistics.total(), len(ranges))
         loss = _sum(losses) / size
-        accepted = math.isfinite(loss) and update(state)
+        accepted = math.isfinite(loss) and update(state, loss)
         if not accepted:
             self._restore(state.float_buffers)
         for counter in state.counters:

@@ -249,10 +249,12 @@ def listed(folder: Path) -> list[Path]:
     return sorted(found, key=lambda p: _numbers(p.name)[::-1], reverse=True)
 
 
-def newest(folder: Path) -> Search:
-    """The newest checkpoint that is whole, and the names of damaged ones that were passed over."""
+def newest(folder: Path, *, most: int | None = None) -> Search:
+    """The newest whole checkpoint, of at most step `most`, and the names of damaged ones that were passed over."""
     damaged: list[tuple[str, str]] = []
     for path in listed(folder):
+        if most is not None and _numbers(path.name)[0] > most:
+            continue
         try:
             return Search(read(path), tuple(damaged))
         except ValueError as error:

@@ -10,6 +10,7 @@ batch of every step, its augmentation, its dropout and its rate are functions of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,14 +18,12 @@ from typing import Protocol
 from eyas.errors import TrainingError
 from eyas.hardware.replicas import Replicas
 from eyas.training.events import Decided, Evaluated, Event, Recovered, Saved, Stepped, Stopped
+from eyas.training.guard import ROLLBACKS_ALLOWED, SKIPS_ALLOWED, SPAN, is_spike, keep
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import Recipe
 from eyas.training.state import State
 from eyas.training.step import Part, PartStep, update
 from eyas.training.stopping import best, better, reason_to_stop
-
-SKIPS_ALLOWED = 10
-"""Skipped updates in a hundred steps, after which the run has diverged."""
 
 
 class Feed(Protocol):
@@ -49,6 +48,10 @@ class Hooks:
     """A decision that is due before this step, made durable before it is given."""
     stop: Callable[[], str | None]
     """The reason to leave now (`sigterm`, `sigint`, `asked`), asked after every part."""
+    go_back: Callable[[State, int], Progress | None] = lambda state, step: None
+    """Puts the newest checkpoint of at most this step into the state; where it was, or None when there is none."""
+    name: Callable[[int, int], str] = lambda position, size: "-"
+    """The first samples of a batch, for people."""
 
 
 def start(recipe: Recipe, epoch_size: int, *, steps: int | None = None) -> Progress:
@@ -64,7 +67,9 @@ def train(
 ) -> Generator[Event]:
     """Train from `at` to the last step, yielding each event as it happens; the last one is `Stopped`.
 
-    Raises TrainingError EY-T001 when too many updates had to be skipped because loss or gradient were not finite.
+    An update whose loss or gradient is not finite, or whose loss is a spike, is skipped. After ten of those in a
+    hundred steps training goes back to the last checkpoint from before them, and on past their data, as a new attempt;
+    TrainingError EY-T001 when that did not help three times.
     """
     factor = recipe.schedule.build()
     reason = "finished"
@@ -80,8 +85,8 @@ def train(
                 break
         lr = recipe.optimizer.lr * factor(at)
 
-        def apply_update(state: State, lr: float = lr, at: Progress = at) -> bool:
-            return update(state, recipe, lr, at)
+        def apply_update(state: State, loss: float, lr: float = lr, at: Progress = at) -> bool:
+            return not is_spike(loss, state.losses) and update(state, recipe, lr, at)
 
         outcome = replicas.apply(
             part_step,
@@ -99,8 +104,14 @@ def train(
         _account(state, at, outcome.loss, accepted=outcome.accepted)
         yield Stepped(at, outcome.loss, lr, outcome.accepted)
         if not outcome.accepted:
-            yield Recovered(at, "not-finite", f"loss {outcome.loss}: the update of this step was skipped")
-            _give_up_if_diverged(state, at)
+            finite = math.isfinite(outcome.loss)
+            what = "spike" if finite and is_spike(outcome.loss, state.losses) else "not-finite"
+            yield Recovered(at, what, f"loss {outcome.loss:.6g}: the update of this step was skipped")
+            if len(state.skipped) >= SKIPS_ALLOWED:
+                at = _go_back(state, at, hooks)
+                yield Recovered(at, "rolled-back", f"to step {at.step}; on from sample {at.position:,}")
+                yield from hooks.save(state, at, False)
+                continue
 
         last = at.step == at.steps
         top = False
@@ -108,7 +119,8 @@ def train(
             at, events = _evaluate(hooks.evaluate, state, at, lr, last=last)
             top = any(e.best for e in events)
             yield from events
-        if last or top or at.ends_epoch() or hooks.due(at):
+        calm = len(state.skipped) < SKIPS_ALLOWED // 3  # else what would be kept may be what one has to go back from
+        if last or top or (calm and (at.ends_epoch() or hooks.due(at))):
             yield from hooks.save(state, at, top)
         if not last and (found := reason_to_stop(at, recipe.stopping)):
             reason = found
@@ -118,17 +130,24 @@ def train(
 
 
 def _account(state: State, at: Progress, loss: float, *, accepted: bool) -> None:
+    state.skipped = [s for s in state.skipped if s > at.step - SPAN]
     if accepted:
         state.loss_sum += loss
         state.loss_steps += 1
+        keep(state.losses, loss)
     else:
-        state.skipped = [s for s in state.skipped if s > at.step - 100] + [at.step]
+        state.skipped.append(at.step)
 
 
-def _give_up_if_diverged(state: State, at: Progress) -> None:
-    recent = [s for s in state.skipped if s > at.step - 100]
-    if len(recent) >= SKIPS_ALLOWED:
-        raise TrainingError("EY-T001", skipped=len(recent), step=at.step)
+def _go_back(state: State, at: Progress, hooks: Hooks) -> Progress:
+    """The state as it was before the first skipped update, and where to go on: past the data of the last."""
+    skipped, before = len(state.skipped), min(state.skipped) - 1
+    found = hooks.go_back(state, before) if at.attempt < ROLLBACKS_ALLOWED else None
+    if found is None:
+        samples = hooks.name(at.position - at.batch_size, at.batch_size)
+        raise TrainingError("EY-T001", skipped=skipped, step=at.step, rollbacks=at.attempt, samples=samples)
+    state.skipped = []
+    return replace(found, attempt=at.attempt + 1, position=at.position, steps=at.steps)
 
 
 def _crosses(at: Progress, every: float) -> bool:

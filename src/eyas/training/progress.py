@@ -16,6 +16,8 @@ class Score:
     n: int
     correct: int
     loss: float
+    attempt: int = 0
+    """The attempt that the step belongs to: after going back there may be two steps of one number."""
 
     @property
     def accuracy(self) -> float:

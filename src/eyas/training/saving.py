@@ -111,6 +111,11 @@ class Saver:
         self._last = time.monotonic()
         job.thread.start()
 
+    def wait(self) -> None:
+        """Until the save in flight is on the disk, or refused; `drain` tells of it later."""
+        if self._job is not None:
+            self._job.thread.join()
+
     def drain(self) -> Iterator[Saved]:
         """Wait for the save in flight; yields it. Raises StorageError EY-S202 after three failures in a row."""
         job, self._job = self._job, None

@@ -31,6 +31,8 @@ class State:
     """Sum of the accepted losses since the last evaluation…"""
     loss_steps: int = 0
     """…and how many they are."""
+    losses: list[float] = field(default_factory=lambda: [])
+    """The last accepted losses, which a spike is known by (`training.guard`)."""
 
     def __post_init__(self) -> None:
         self.parameters = self.optimizer.parameters
@@ -61,6 +63,7 @@ class State:
             "skipped": list(self.skipped),
             "loss_sum": self.loss_sum,
             "loss_steps": self.loss_steps,
+            "losses": list(self.losses),
         }
 
     def load_small(self, told: dict[str, Any]) -> None:
@@ -69,6 +72,7 @@ class State:
         self.skipped = [int(s) for s in told["skipped"]]
         self.loss_sum = float(told["loss_sum"])
         self.loss_steps = int(told["loss_steps"])
+        self.losses = [float(x) for x in told["losses"]]
 
 
 def averaged(model: nn.Module) -> list[Tensor]:
