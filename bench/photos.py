@@ -1,10 +1,10 @@
-"""Folders of photographs: packing, the first epoch and later ones, against torch's DataLoader; what feeding a net takes.
+"""Folders of photographs: packing, first and later epochs against torch's DataLoader, and what feeding a net takes.
 
-    ./scripts/bench photos --photos photos300.tar                # 3,000 of 500x375 and 300 of 12 megapixels, 5 rounds
-    ./scripts/bench photos --photos photos300.tar --tiny         # the same in a minute, to see whether it runs
+    ./scripts/bench photos --photos photos300.tar            # 3,000 of 500x375 and 300 of 12 megapixels, 5 rounds
+    ./scripts/bench photos --photos photos300.tar --tiny     # the same in minutes, to see whether it runs
 
-`--photos` is a tar or a folder of JPEGs (or EYAS_TEST_DATA names the folder that holds photos300.tar). They are repeated
-to 3,000 files; 300 photographs of 4000x3000 are made of them by enlarging and adding the noise that cameras add.
+`--photos` is a tar or a folder of JPEGs (or EYAS_TEST_DATA names the folder that holds photos300.tar). They are
+repeated to 3,000 files; 300 photographs of 4000x3000 are made of them by enlarging and adding the noise of a camera.
 
 The baseline is `torch.utils.data.DataLoader` with Pillow and the transforms of torchvision, written out here operation
 by operation (torchvision itself does not have to be there), and the best of 0, 1, 2 and 4 workers, which persist. Both
@@ -15,7 +15,6 @@ out uint8, as its nets take it (they normalise inside), so a third arm normalise
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 import math
@@ -33,7 +32,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from paired import Arm, environment, keep, measure, table
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -48,6 +46,7 @@ from eyas.data.samples import FileSource, Samples
 from eyas.data.stream import Stream
 from eyas.machine import look
 from eyas.training.feed import StreamFeed
+from paired import Arm, environment, keep, measure, table
 
 SIDE, PAD, BATCH = 224, 16, 32
 SHARE = (0.35, 1.0)
@@ -56,7 +55,7 @@ FIT = Fit(short_side=291, channels=3)
 COVER = Preprocess(SIDE, SIDE, 3, "none", SIDE, (0.0,) * 3, (1.0,) * 3)
 AUGMENTATIONS = {
     "crop and flip": f"resize and centre crop to {SIDE}, reflect {PAD} around, random crop, random flip",
-    "random resized crop": f"random box of {SHARE[0]:g}..{SHARE[1]:g} of the area (aspect 3/4..4/3) to {SIDE}, random flip",
+    "random resized crop": f"box of {SHARE[0]:g}..{SHARE[1]:g} of the area, aspect 3/4..4/3, to {SIDE}; random flip",
 }
 
 
@@ -306,6 +305,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Same batch, `outputs` channels."""
         return torch.relu(self.way(x) + self.past(x))
 
 

@@ -1,3 +1,4 @@
+import csv
 import hashlib
 
 import numpy as np
@@ -5,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eyas.data.near import Near
 from eyas.data.samples import FileSource, Samples, Split
 from eyas.data.source import find
 from eyas.data.split import assign, parse_part, places
 from eyas.data.splits_file import inherit, read_splits, write_splits
 from eyas.errors import DataError
 
-TRAIN, VAL, TEST, NONE = Split.TRAIN, Split.VAL, Split.TEST, Split.NONE
+TRAIN, VAL, TEST, NONE, HOLDOUT = Split.TRAIN, Split.VAL, Split.TEST, Split.NONE, Split.HOLDOUT
 
 
 @pytest.fixture(autouse=True)
@@ -297,6 +299,159 @@ def test_what_was_test_never_trains(tmp_path):
     off, _ = assign(samples, hashes, val="none", test="none", memory=path)
     assert (off[splits == TEST] == NONE).all()
     assert (off[splits == VAL] == TRAIN).all()
+
+
+def test_the_cluster_of_what_was_kept_together_is_written(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 5, contents=[0, 1, 2, 3, 4, 5, 6, 7, 8, 0])
+    splits, report = assign(samples, hashes, near=alike(10, [(4, 6), (5, 6)]))
+    assert list(report.clusters) == [1, 0, 0, 0, 2, 2, 2, 0, 0, 1]
+    path = tmp_path / "splits.csv"
+    write_splits(path, samples, splits, hashes, report.clusters)
+    with path.open(newline="") as file:
+        assert [row["cluster"] for row in csv.DictReader(file)] == ["1", "", "", "", "2", "2", "2", "", "", "1"]
+    assert (inherit(path, samples, hashes) == splits).all()
+
+
+def test_a_memory_without_clusters_is_understood(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1])
+    path = tmp_path / "splits.csv"
+    rows = [f"{i}.png,class {i},{name},,{hashes[i].tobytes().hex()}" for i, name in enumerate(("val", "train"))]
+    path.write_text("\n".join(["path,label,split,group,hash", *rows]) + "\n")
+    assert list(inherit(path, samples, hashes)) == [VAL, TRAIN]
+
+
+# ---- near-duplicates ---------------------------------------------------------------------------------------------
+
+
+def alike(n, pairs):
+    listed = np.array(sorted({(min(p), max(p)) for p in pairs if p[0] != p[1]}), np.int64).reshape(-1, 2)
+    return Near(n, listed, np.full(len(listed), 0.02, np.float32), 0, 0)
+
+
+TIES = st.lists(st.tuples(st.integers(0, 79), st.integers(0, 79)), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ties=TIES, test=st.sampled_from([None, "0.2"]), holdout=st.sampled_from([None, "0.2"]))
+def test_near_duplicates_stay_on_one_side(tmp_path_factory, ties, test, holdout):
+    samples, hashes = samples_of(tmp_path_factory.getbasetemp(), [0, 1] * 40)
+    near = alike(80, ties)
+    splits, report = assign(samples, hashes, test=test, holdout=holdout, near=near)
+    if not report.taken_apart:
+        assert (splits[near.pairs[:, 0]] == splits[near.pairs[:, 1]]).all()
+        assert report.near_leaks == ()
+    assert (splits > 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(ties=TIES, count=st.integers(20, 60))
+def test_more_photos_never_move_old_ones(tmp_path_factory, ties, count):
+    """Whatever the new ones are near to, and whatever they join."""
+    folder = tmp_path_factory.mktemp("split")
+    old, hashes = samples_of(folder, [0, 1] * (count // 2))
+    n = len(old)
+    before, _ = assign(old, hashes, test="0.2", near=alike(n, [t for t in ties if max(t) < n]))
+    write_splits(folder / "splits.csv", old, before, hashes)
+    more, hashes = samples_of(folder, [0, 1] * 40)
+    after, _ = assign(more, hashes, test="0.2", near=alike(80, ties), memory=folder / "splits.csv")
+    assert (after[:n] == before).all()
+    assert (after > 0).all()
+
+
+def test_without_a_memory_photos_that_are_near_to_none_of_the_old_move_none(tmp_path):
+    old, hashes = samples_of(tmp_path, [0, 1] * 500)
+    before, _ = assign(old, hashes, near=alike(1000, [(1, 2), (10, 900)]))
+    more, hashes = samples_of(tmp_path, [0, 1] * 600)
+    after, _ = assign(more, hashes, near=alike(1200, [(1, 2), (10, 900), (1000, 1100), (1001, 1002)]))
+    assert (after[:1000] == before).all()
+
+
+def test_a_new_photo_joins_its_cluster_and_one_that_joins_two_sides_is_reported(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 100)
+    before, _ = assign(samples, hashes)
+    path = tmp_path / "splits.csv"
+    write_splits(path, samples, before, hashes)
+    val, train = np.flatnonzero(before == VAL)[:3].tolist(), np.flatnonzero(before == TRAIN)[:3].tolist()
+    more, hashes = samples_of(tmp_path, [0, 1] * 102)
+    near = alike(204, [(val[0], 200), (train[0], 201), (200, 202), (val[1], 203), (val[2], 203), (train[1], 203)])
+    after, report = assign(more, hashes, near=near, memory=path)
+    assert (after[:200] == before).all()
+    assert list(after[200:]) == [VAL, TRAIN, VAL, VAL]
+    assert report.bridges == 1
+    assert any("1 new images join such sets" in note and "203.png" in note for note in report.notes)
+    assert [(leak.earlier, leak.later, leak.count) for leak in report.near_leaks] == [(TRAIN, VAL, 1)]
+
+
+def test_near_duplicates_across_declared_splits_are_reported_and_nothing_moves(tmp_path):
+    declared = [TRAIN] * 4 + [VAL] * 2 + [TEST] * 2
+    samples, hashes = samples_of(tmp_path, [0, 1] * 4, contents=[0, 1, 2, 3, 4, 0, 6, 7], declared=declared)
+    near = alike(8, [(0, 5), (1, 4), (2, 4), (3, 6), (4, 6), (0, 2)])
+    splits, report = assign(samples, hashes, near=near)
+    assert list(splits) == declared
+    assert [(leak.earlier, leak.later, leak.count, leak.examples) for leak in report.near_leaks] == [
+        (TRAIN, VAL, 1, ((4, 1),)),  # number 5 is a copy of number 0, which is another finding
+        (TRAIN, TEST, 1, ((6, 3),)),
+        (VAL, TEST, 1, ((6, 4),)),
+    ]
+    assert [(leak.earlier, leak.later, leak.examples) for leak in report.leaks] == [(TRAIN, VAL, ((5, 0),))]
+    assert report.near == 6
+    assert any("1 images of test are nearly the same as some in train (6.png)" in note for note in report.notes)
+
+
+def test_a_chain_that_would_swallow_the_data_is_taken_apart_and_said(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 200)
+    _, report = assign(samples, hashes, near=alike(400, [(i, i + 1) for i in range(399)]))
+    assert report.taken_apart == 1
+    assert report.val > 10
+    assert sum(leak.count for leak in report.near_leaks) > 0
+    assert any("1 chains of near-duplicates held more than 5 %" in note for note in report.notes)
+
+
+# ---- what is kept out for good -----------------------------------------------------------------------------------
+
+
+def test_a_holdout_is_apart_from_all_else_and_stays_out_in_later_splits(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 1000)
+    splits, report = assign(samples, hashes, test="0.1", holdout="10%")
+    assert abs(report.holdout / 2000 - 0.1) < 0.03
+    assert report.train + report.val + report.test + report.holdout == 2000
+    path = tmp_path / "splits.csv"
+    write_splits(path, samples, splits, hashes)
+    for words in ({}, {"val": "none"}, {"val": "0.5", "test": "0.4"}):
+        later, report = assign(samples, hashes, sealed=path, **words)
+        assert ((later == HOLDOUT) == (splits == HOLDOUT)).all()
+        assert "holdout" in report.how
+    off, _ = assign(samples, hashes, holdout="none", sealed=path)
+    assert (off[splits == HOLDOUT] == NONE).all(), "neither trained on nor scored"
+
+
+def test_of_a_sealed_split_nothing_but_the_holdout_counts(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 200)
+    path = tmp_path / "splits.csv"
+    turned = np.array([VAL, TRAIN] * 200, np.uint8)
+    turned[:10] = HOLDOUT
+    write_splits(path, samples, turned, hashes)
+    plain, _ = assign(samples, hashes)
+    sealed, _ = assign(samples, hashes, sealed=path)
+    assert (sealed[:10] == HOLDOUT).all()
+    assert (sealed[10:] == plain[10:]).all()
+
+
+@pytest.mark.parametrize("said", ["elsewhere/", "photos.csv"])
+def test_a_holdout_is_a_fraction_and_nothing_else(tmp_path, said):
+    samples, hashes = samples_of(tmp_path, [0, 1])
+    with pytest.raises(DataError, match="EY-D066"):
+        assign(samples, hashes, holdout=said)
+
+
+def test_without_a_test_split_the_score_is_said_to_be_optimistic(tmp_path):
+    samples, hashes = samples_of(tmp_path, [0, 1] * 100)
+    for words, said in (({}, True), ({"test": "0.2"}, False), ({"val": "none"}, False)):
+        _, report = assign(samples, hashes, **words)
+        assert any("optimistic" in note for note in report.notes) == said
+
+
+# ---- a damaged memory --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,14 @@ def test_a_survey_without_its_decoder_is_not_taken_for_a_pack(tmp_path):
     assert found.uniform is None
     assert not found.streams
     assert found.damaged() == []
+
+
+def test_images_of_one_shape_are_taken_together(tmp_path):
+    samples = photos(tmp_path / "photos", ((24, 24),))
+    kept, streamed = both(samples, tmp_path / "cache")
+    slots = np.array([5, 1, 1, 20])
+    assert (kept.take(slots) == streamed.take(slots)).all()
+    assert streamed.take(slots[:0]).shape == (0, 24, 24, 3)
+    spoiled(samples, stream(samples, streamed), ["01.jpg"])
+    with pytest.raises(pack.Broken, match=r"01\.jpg"):
+        streamed.take(slots)

@@ -14,7 +14,7 @@ from eyas.cli.command import Call, Verb, argument, count, option
 from eyas.cli.needs import need_torch
 from eyas.cli.output import to_json
 from eyas.errors import UsageError
-from eyas.errors.messages import printable
+from eyas.errors.messages import one_line
 
 
 def command() -> click.Command:
@@ -53,10 +53,10 @@ def expanded(files: Iterable[str], lines: Iterable[str]) -> Iterator[str]:
 
 
 def _shown(row: dict[str, Any]) -> str:
-    path = printable(str(row["path"]))
+    path = one_line(str(row["path"]))
     if "error" in row:
-        return f"{path}  {row['error']['code']}  {printable(str(row['error']['message']).splitlines()[0])}"
-    return path + "".join(f"  {printable(top['label'])} {100 * top['probability']:.1f} %" for top in row["top"])
+        return f"{path}  {row['error']['code']}  {one_line(str(row['error']['message']).splitlines()[0])}"
+    return path + "".join(f"  {one_line(top['label'])} {100 * top['probability']:.1f} %" for top in row["top"])
 
 
 def _run(call: Call) -> int:

@@ -29,7 +29,8 @@ def alike(packs: Sequence[Pack]) -> Near | None:
     place = _place(packs)
     kept = _read(place, len(rows)) if place else None
     if kept is None:
-        kept = near_pairs(np.concatenate([descriptions for _, descriptions in described]))
+        whole = described[0][1] if len(described) == 1 else np.concatenate([one for _, one in described])
+        kept = near_pairs(whole)
         if place:
             _write(place, kept)
     pairs = np.sort(rows[kept.pairs], axis=1)
@@ -47,7 +48,7 @@ def _place(packs: Sequence[Pack]) -> Path | None:
 
 def _read(path: Path, n: int) -> Near | None:
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             pairs, left_over, counts = held["pairs"], held["left_over"], held["counts"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -1,4 +1,7 @@
-"""Leaks: pictures of one split that another split has, too, byte for byte (L03) or nearly the same (L04)."""
+"""Leaks: pictures of one split that another split has, too, byte for byte (L03) or nearly the same (L04).
+
+And conflicts: the same bytes with different labels (L02).
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,21 @@ def near_leaks(pairs: NDArray[np.int64], content: NDArray[np.int64], splits: NDA
             examples = tuple(zip(rows[:EXAMPLES].tolist(), there.tolist(), strict=True))
             found.append(Leak(earlier, later, len(rows), examples))
     return tuple(found)
+
+
+def conflicts_of(
+    content: NDArray[np.int64], labels: NDArray[np.int32], rows: NDArray[np.int64]
+) -> tuple[tuple[int, ...], ...]:
+    """Rows with equal bytes and unequal labels, content by content."""
+    size = int(content.max()) + 1
+    least, most = np.full(size, np.iinfo(np.int32).max, np.int32), np.full(size, -1, np.int32)
+    np.minimum.at(least, content[rows], labels[rows])
+    np.maximum.at(most, content[rows], labels[rows])
+    torn = np.flatnonzero(most > least)
+    found: dict[int, list[int]] = {int(c): [] for c in torn}
+    for row in rows[np.isin(content[rows], torn)]:
+        found[int(content[row])].append(int(row))
+    return tuple(sorted(tuple(members) for members in found.values()))
 
 
 def _both() -> list[tuple[Split, Split]]:

@@ -297,7 +297,7 @@ def near_pairs(descriptions: NDArray[np.uint8], *, tolerance: float = LEFT_OVER)
     twins = np.stack([first[again], seen[again]], axis=1)
     chosen = seen[~again]
 
-    own = np.ascontiguousarray(descriptions[chosen])
+    own = descriptions if len(chosen) == n else descriptions[chosen]
     found = _Candidates(len(own))
     crowded = _search(_hash_views(own), found)
     keys, ways = found.settle()

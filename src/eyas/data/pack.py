@@ -191,7 +191,11 @@ class Pack:
         """uint8 (k, h, w, c), a copy: the images in these slots, which all have one shape."""
         if self.uniform is not None:
             return self.uniform[slots]
-        return np.stack([self.at(slot) for slot in slots.tolist()])
+        h, w = self.one_shape or (0, 0)
+        out = np.empty((len(slots), h, w, self.channels), np.uint8)
+        for into, slot in zip(out, slots.tolist(), strict=True):
+            into[...] = self.at(slot)
+        return out
 
     def ask(self, slots: NDArray[np.int64]) -> None:
         """Asks the disk for the images in these slots, all at once, when the memory does not hold them anyway."""
@@ -238,9 +242,9 @@ class Pack:
 class Broken(Exception):
     """An image that was asked for cannot be decoded any more, whatever it was when it was looked at before."""
 
-    def __init__(self, slot: int, code: str, detail: str) -> None:
-        super().__init__(f"{slot}: {code} {detail}")
-        self.slot, self.code, self.detail = slot, code, detail
+    def __init__(self, name: str, code: str, detail: str) -> None:
+        super().__init__(f"{name}: {code} {detail}")
+        self.name, self.code, self.detail = name, code, detail
 
 
 def _read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

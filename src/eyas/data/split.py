@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eyas.data.layouts.names import listing
-from eyas.data.leaks import Leak, exact_leaks, near_leaks
+from eyas.data.leaks import Leak, conflicts_of, exact_leaks, near_leaks
 from eyas.data.near import Near
 from eyas.data.samples import Samples, Split
 from eyas.data.splits_file import NAMES, inherit
@@ -345,7 +345,7 @@ def _report(
     counts = {split: int((out == split).sum()) for split in Split}
     in_use = np.flatnonzero(good)
     duplicates = len(in_use) - len(np.unique(content[in_use]))
-    conflicts = _conflicts(content, samples.labels, in_use) if duplicates else ()
+    conflicts = conflicts_of(content, samples.labels, in_use) if duplicates else ()
     leaks = exact_leaks(content, out) if duplicates else ()
     alike = np.zeros((0, 2), np.int64)
     if near is not None:
@@ -430,18 +430,3 @@ def _notes(samples: Samples, report: SplitReport, noticed: _Noticed) -> list[str
     if report.val and not report.test:
         notes.append(say("split_optimistic"))
     return notes
-
-
-def _conflicts(
-    content: NDArray[np.int64], labels: NDArray[np.int32], rows: NDArray[np.int64]
-) -> tuple[tuple[int, ...], ...]:
-    """Rows with equal bytes and unequal labels, content by content."""
-    size = int(content.max()) + 1
-    least, most = np.full(size, np.iinfo(np.int32).max, np.int32), np.full(size, -1, np.int32)
-    np.minimum.at(least, content[rows], labels[rows])
-    np.maximum.at(most, content[rows], labels[rows])
-    torn = np.flatnonzero(most > least)
-    found: dict[int, list[int]] = {int(c): [] for c in torn}
-    for row in rows[np.isin(content[rows], torn)]:
-        found[int(content[row])].append(int(row))
-    return tuple(sorted(tuple(members) for members in found.values()))

@@ -46,7 +46,7 @@ class _Decoder:
         try:
             return self.program.from_bytes(data)
         except DecodeError as error:
-            raise Broken(slot, error.code, error.detail) from error
+            raise Broken(self.source.name(row), error.code, error.detail) from error
 
 
 def streamed(survey: Pack, source: ByteSource, stats: NDArray[np.int64], program: Program) -> Pack:

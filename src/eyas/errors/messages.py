@@ -1859,8 +1859,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "{later} 中有 {n} 张图片也在 {earlier} 中（{names}）",
     ),
     "split_near": (
-        "{n} images are nearly the same as others: each such set is kept on one side",
-        "{n} 张图片与其他图片几乎相同：每组都留在同一侧",
+        "{n} images are nearly the same as others: such sets stay on one side unless the data says otherwise",
+        "{n} 张图片与其他图片几乎相同：除非数据另有声明，每组都留在同一侧",
     ),
     "split_taken_apart": (
         "{n} chains of near-duplicates held more than {percent} % of the images each: only the closest ties are kept",

@@ -25,7 +25,7 @@ from eyas.data import audit, packing, source, split
 from eyas.data import pack as packs
 from eyas.data.alike import alike
 from eyas.data.order import Balanced, Order, Shuffled, Weighted
-from eyas.data.pack import Pack
+from eyas.data.pack import Broken, Pack
 from eyas.data.samples import ArraySource, ByteSource, Samples, Split
 from eyas.data.stream import Stream
 from eyas.errors import DataError, StorageError, UsageError
@@ -80,7 +80,9 @@ class Request:
         """Plain values, for `run.json`; the data path absolute when it is one."""
         told = asdict(self)
         path = Path(self.data)
-        return told | {"data": str(path.resolve()) if path.exists() else self.data, "splits": str(self.splits or "")}
+        # A pattern of shards names no file, but lies in a folder.
+        there = path.exists() or ("{" in path.name and path.parent.is_dir())
+        return told | {"data": str(path.resolve()) if there else self.data, "splits": str(self.splits or "")}
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,18 @@ NOTHING = Inherited()
 
 @dataclass(frozen=True)
 class Taken:
-    """Images of one shape by their places: from the pack, or decoded now by a thread for each core."""
+    """Images of one shape by their places, decoded now, by a thread for each core."""
 
     pack: Pack
 
     def __getitem__(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (k, h, w, c), a copy."""
-        if not self.pack.streams or len(places) < 2:
-            return self.pack.take(places)
         threads = max(1, min(len(places), look().cores))
-        with ThreadPoolExecutor(threads, thread_name_prefix="eyas-take") as pool:
-            return np.concatenate(list(pool.map(self.pack.take, np.array_split(places, threads))))
+        try:
+            with ThreadPoolExecutor(threads, thread_name_prefix="eyas-take") as pool:
+                return np.concatenate(list(pool.map(self.pack.take, np.array_split(places, threads))))
+        except Broken as error:  # it was whole when it was looked at; another image must not be scored in its place
+            raise DataError("EY-D142", path=f"{error.name} ({error.code})") from error
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,10 @@ class Prepared:
         """The samples of one split, without those set aside."""
         return self.samples.rows(wanted)
 
-    def images(self, wanted: Split) -> tuple[Taken, NDArray[np.int64]]:
-        """Preprocessed images uint8 (m, h, w, c), as `images[places]`, and the places of the samples of `rows`."""
+    def images(self, wanted: Split) -> tuple[NDArray[np.uint8] | Taken, NDArray[np.int64]]:
+        """Preprocessed images uint8 (m, h, w, c), mapped or decoded on demand, and the places of those of `rows`."""
         pack = self.scored[wanted]
-        return Taken(pack), pack.slots(self.rows(wanted))
+        return Taken(pack) if pack.uniform is None else pack.uniform, pack.slots(self.rows(wanted))
 
     def identity(self) -> str:
         """SHA-256 over what is learnt from: names, contents, labels, splits and classes."""
@@ -224,8 +227,10 @@ def prepare(
             bad |= scored[wanted].bad
     clock.lap("pack")
 
-    progress("near", 0, 0)
+    compared = train.likeness is not None
+    progress("near", 0, len(samples) if compared else 0)
     near = alike([train, *scored.values()])
+    progress("near", len(samples), len(samples))
     clock.lap("scan")
 
     aside = np.array(sorted(bad), np.int64)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from eyas.data import packing, source
+from eyas.data.pack import Pack
 from eyas.data.samples import Samples, Split
 from eyas.engines.engine import softmax
 from eyas.errors import DataError, StorageError
 from eyas.evaluation import metrics
 from eyas.flows.classifier import RUNS, Classifier, load
-from eyas.flows.prepare import Progress, prepare_again, quiet
+from eyas.flows.prepare import Progress, Taken, prepare_again, quiet
 from eyas.flows.scoring import logits_of
 from eyas.machine import cache_dir, look
 
@@ -41,17 +42,26 @@ def evaluate(
     samples = source.match(source.look(data), classifier.classes, what=data)
     wanted = _wanted(samples, split)
     rows = samples.rows(wanted) if wanted is not None else np.arange(len(samples), dtype=np.int64)
-    pack = packing.build(
-        samples,
-        rows,
-        program=classifier.preprocess,
-        cache=cache_dir(),
-        workers=look().cores,
-        progress=lambda a, b: progress("pack-scored", a, b),
-    )
+
+    def packed(*, keep: bool) -> Pack:
+        return packing.build(
+            samples,
+            rows,
+            program=classifier.preprocess,
+            cache=cache_dir(),
+            workers=look().cores,
+            progress=lambda a, b: progress("pack-scored", a, b),
+            keep=keep,
+        )
+
+    try:
+        pack = packed(keep=True)
+    except StorageError as error:
+        if error.code not in packing.NO_ROOM:
+            raise
+        pack = packed(keep=False)
     rows = np.array([r for r in rows if int(r) not in pack.bad], np.int64)
-    images = pack.uniform
-    assert images is not None
+    images = Taken(pack) if pack.uniform is None else pack.uniform
     slots = pack.slots(rows)
     logits = np.concatenate([classifier.engine.logits(images[slots[a : a + 4096]]) for a in range(0, len(slots), 4096)])
     found = metrics.summary(softmax(logits), samples.labels[rows].astype(np.int64)).to_dict(classifier.classes)
