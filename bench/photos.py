@@ -15,7 +15,6 @@ out uint8, as its nets take it (they normalise inside), so a third arm normalise
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 import math
@@ -33,7 +32,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from paired import Arm, environment, keep, measure, table
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -48,6 +46,7 @@ from eyas.data.samples import FileSource, Samples
 from eyas.data.stream import Stream
 from eyas.machine import look
 from eyas.training.feed import StreamFeed
+from paired import Arm, environment, keep, measure, table
 
 SIDE, PAD, BATCH = 224, 16, 32
 SHARE = (0.35, 1.0)

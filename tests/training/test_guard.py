@@ -56,7 +56,7 @@ def run(told, bad, *, memory=None, parts=1):
         score, memory.save, lambda at: at.step % 5 == 0, lambda at: None, lambda: None,
         go_back=memory.go_back, name=lambda position, size: f"sample {position}",
     )  # fmt: skip
-    feed = StreamFeed(stream(told), device=CPU, depth=0)
+    feed = StreamFeed(stream(told), device=CPU, threads=0)
     events = list(
         train(
         state, start(told, N), told, replicas=One(parts=parts, seed=told.seed, device=CPU),
@@ -121,7 +121,7 @@ def test_a_run_that_went_back_resumes_to_the_same_bits():
     state.load(tensors)
     state.load_small(small)
     hooks = Hooks(score, Memory().save, lambda at: False, lambda at: None, lambda: None)
-    feed = StreamFeed(stream(told), device=CPU, depth=0)
+    feed = StreamFeed(stream(told), device=CPU, threads=0)
     rest = list(
         train(
             state, at, told, replicas=One(parts=1, seed=told.seed, device=CPU),
