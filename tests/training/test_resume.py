@@ -18,6 +18,7 @@ from eyas.training.budget import UNKNOWN, TimeBudget
 from eyas.training.events import Decided, Evaluated, Saved, Stepped, Stopped
 from eyas.training.feed import StreamFeed
 from eyas.training.loop import Hooks, start, train
+from eyas.training.memory import Parts
 from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import OptimizerChoice, Recipe, Stopping
@@ -63,7 +64,8 @@ class Keeper:
 
 def run(told, state, at, *, keeper=None, threads=0, parts=2, decide=lambda at: None, evaluate=None, stop=lambda: None):
     keeper = keeper or Keeper()
-    hooks = Hooks(evaluate, keeper.save, lambda at: at.step % 3 == 0, decide, stop)
+    fixed = Parts(parts, recorded=(), write=lambda told: None)
+    hooks = Hooks(evaluate, keeper.save, lambda at: at.step % 3 == 0, decide, stop, fixed)
     feed = StreamFeed(stream(told), device=CPU, threads=threads)
     replicas = One(parts=parts, seed=told.seed, device=CPU)
     events = list(

@@ -1593,6 +1593,21 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "请尝试更小的 --lr（十分之一）或 --clip-norm 1；检查这些样本；最后一个健康的检查点已保留",
         ),
     ),
+    "EY-T002": (
+        Lines(
+            "out of memory, and a step cannot be cut into smaller parts",
+            "step {step}, a batch of {batch} in {parts} parts: {reason}",
+            "",
+            "take a smaller --size or --model, or close what else takes memory; then run the same command: it goes on from "
+            "the last checkpoint",
+        ),
+        Lines(
+            "内存不足，且无法将一步再拆成更小的部分",
+            "第 {step} 步，批大小 {batch}，分为 {parts} 部分：{reason}",
+            "",
+            "请使用更小的 --size 或 --model，或关闭其他占用内存的程序；然后重新执行相同命令：将从最后一个检查点继续",
+        ),
+    ),
     # ---- P: stopped from outside ----------------------------------------------------------------------------------
     "EY-P001": (
         Lines(

@@ -31,6 +31,7 @@ from eyas.training.events import Decided, Evaluated, Recovered, Saved, Stopped
 from eyas.training.feed import StreamFeed
 from eyas.training.loop import Hooks, start
 from eyas.training.loop import train as training_loop
+from eyas.training.memory import Parts
 from eyas.training.optimizer import Optimizer
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import Recipe
@@ -248,6 +249,7 @@ class Session:
             saver.due,
             budget,
             leave,
+            parts=Parts(self.plan.whole("parts"), recorded=self.run.decisions(), write=self.run.decide),
             go_back=lambda state, step: self._go_back(state, saver, step),
             name=lambda position, size: self._name(stream, position, size),
         )

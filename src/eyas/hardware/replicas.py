@@ -103,6 +103,13 @@ class Tree:
 class Replicas(ABC):
     """Seeds and runs the parts of a step, sums them in a tree, exchanges, updates."""
 
+    parts: int
+    """How many parts the next step has; may be changed between steps."""
+
+    @abstractmethod
+    def undo(self, state: Trainable) -> None:
+        """After an error in `apply`: buffers as before the step, no gradients."""
+
     @abstractmethod
     def apply(
         self,
@@ -120,7 +127,7 @@ class Replicas(ABC):
 
 @final
 class One(Replicas):
-    """One process. `parts` may be doubled by recovery; the seed of the run keys dropout."""
+    """One process. The seed of the run keys dropout."""
 
     def __init__(self, *, parts: int, seed: int, device: torch.device) -> None:
         self.parts = parts
@@ -152,8 +159,7 @@ class One(Replicas):
                 self._restore(state.float_buffers)  # every part starts from the step's statistics, whoever runs it
             losses.append(part_step(state, take(a, b)))
             if stop():
-                self._restore(state.float_buffers)
-                _clear(state.parameters)
+                self.undo(state)
                 return None
             if not alone:
                 gradients.add([_gradient(p) for p in state.parameters])
@@ -169,6 +175,12 @@ class One(Replicas):
         for counter in state.counters:
             counter.fill_(step + 1)  # by the step, not by how many parts or processes ran
         return Outcome(loss, accepted)
+
+    def undo(self, state: Trainable) -> None:
+        """Puts the buffers back and forgets the gradients."""
+        if self._start:
+            self._restore(state.float_buffers)
+        _clear(state.parameters)
 
     def _keep(self, buffers: Sequence[Tensor]) -> None:
         if not self._start:

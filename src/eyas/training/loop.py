@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from eyas.errors import TrainingError
 from eyas.hardware.replicas import Replicas
 from eyas.training.events import Decided, Evaluated, Event, Recovered, Saved, Stepped, Stopped
 from eyas.training.guard import ROLLBACKS_ALLOWED, SKIPS_ALLOWED, SPAN, is_spike, keep
+from eyas.training.memory import Parts, is_out_of_memory
 from eyas.training.progress import Progress, Score
 from eyas.training.recipe import Recipe
 from eyas.training.state import State
@@ -48,6 +49,8 @@ class Hooks:
     """A decision that is due before this step, made durable before it is given."""
     stop: Callable[[], str | None]
     """The reason to leave now (`sigterm`, `sigint`, `asked`), asked after every part."""
+    parts: Parts = field(default_factory=lambda: Parts(1, recorded=(), write=lambda told: None))
+    """How many parts a step has."""
     go_back: Callable[[State, int], Progress | None] = lambda state, step: None
     """Puts the newest checkpoint of at most this step into the state; where it was, or None when there is none."""
     name: Callable[[int, int], str] = lambda position, size: "-"
@@ -88,15 +91,22 @@ def train(
         def apply_update(state: State, loss: float, lr: float = lr, at: Progress = at) -> bool:
             return not is_spike(loss, state.losses) and update(state, recipe, lr, at)
 
-        outcome = replicas.apply(
-            part_step,
-            state,
-            feed(at.position, at.batch_size),
-            size=at.batch_size,
-            step=at.step,
-            update=apply_update,
-            stop=lambda: hooks.stop() is not None,
-        )
+        replicas.parts = hooks.parts.now(at)
+        try:
+            outcome = replicas.apply(
+                part_step,
+                state,
+                feed(at.position, at.batch_size),
+                size=at.batch_size,
+                step=at.step,
+                update=apply_update,
+                stop=lambda: hooks.stop() is not None,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            yield from _in_more_parts(state, at, replicas, hooks.parts, error)
+            continue
         if outcome is None:  # asked to leave: the half-done step is dropped, the state is the last step's
             reason = hooks.stop() or "asked"
             break
@@ -137,6 +147,20 @@ def _account(state: State, at: Progress, loss: float, *, accepted: bool) -> None
         keep(state.losses, loss)
     else:
         state.skipped.append(at.step)
+
+
+def _in_more_parts(
+    state: State, at: Progress, replicas: Replicas, parts: Parts, error: BaseException
+) -> Generator[Event]:
+    """Twice as many parts from this step on. Raises TrainingError EY-T002 when they are as small as can be."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    error.__traceback__ = None  # its frames hold the tensors that did not fit
+    replicas.undo(state)
+    decided = parts.double(at)
+    if decided is None:
+        raise TrainingError("EY-T002", step=at.step, parts=parts.now(at), batch=at.batch_size, reason=first)
+    yield decided
+    yield Recovered(at, "out-of-memory", f"{first}; the step is done again in {decided.value} parts")
 
 
 def _go_back(state: State, at: Progress, hooks: Hooks) -> Progress:
