@@ -6,8 +6,9 @@ from PIL import Image
 
 from eyas.artifact.preprocess import Preprocess
 from eyas.flows.check import Question, check
-from eyas.flows.prepare import Request, describe, findings, prepare
-from eyas.machine import look
+from eyas.flows.describe import describe, findings
+from eyas.flows.prepare import prepare
+from eyas.flows.request import Request
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def photos(tmp_path):
 
 
 def prepared(tmp_path, photos, **how):
-    return prepare(Request(str(photos), **how), look(), workers=1, cache=tmp_path / "cache")
+    return prepare(Request(str(photos), **how), workers=1, cache=tmp_path / "cache")
 
 
 def test_train_writes_down_the_codes_that_check_finds(tmp_path, photos):

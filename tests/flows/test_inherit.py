@@ -9,9 +9,10 @@ from PIL import Image
 
 from eyas.data.samples import Split
 from eyas.data.splits_file import write_splits
+from eyas.flows.describe import describe
 from eyas.flows.inherit import inherited
-from eyas.flows.prepare import Request, describe, prepare
-from eyas.machine import look
+from eyas.flows.prepare import prepare
+from eyas.flows.request import Request
 from eyas.training.run import create
 
 
@@ -40,7 +41,7 @@ ROOT = Path("runs")
 
 def prepared(request, **words):
     found = inherited(request, root=ROOT, **words)
-    return prepare(request, look(), workers=1, cache=Path("cache"), inherited=found)
+    return prepare(request, workers=1, cache=Path("cache"), inherited=found)
 
 
 def a_run(request, made, *, status="done", out=None):

@@ -18,13 +18,15 @@ from eyas.errors import EyasError, Interrupted, MissingError, Preempted, Storage
 from eyas.errors.messages import say
 from eyas.evaluation import figures
 from eyas.flows.config import Resolved, to_toml
+from eyas.flows.describe import describe
+from eyas.flows.feeding import check_sampling
 from eyas.flows.finish import finish
 from eyas.flows.inherit import inherited
 from eyas.flows.numerics import numerics_of, versions
 from eyas.flows.opening import open_run
-from eyas.flows.prepare import Clock, Prepared, Request, check_sampling, describe, prepare
+from eyas.flows.prepare import Clock, Prepared, prepare
 from eyas.flows.recipes import Found, recipe_for
-from eyas.flows.request import request_of
+from eyas.flows.request import Request, request_of
 from eyas.flows.session import Session
 from eyas.flows.settings import Settings
 from eyas.hardware.plan import Job, Plan, Wishes, decide, from_list
@@ -65,7 +67,6 @@ def train(
     spec = catalog.find(settings.model or catalog.DEFAULT)
     prepared = prepare(
         request,
-        machine,
         workers=settings.workers or machine.cores,
         declared_size=spec.fixed,
         smallest=spec.smallest,

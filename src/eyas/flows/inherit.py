@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eyas.flows.prepare import Inherited, Request
+from eyas.flows.prepare import Inherited
+from eyas.flows.request import Request
 from eyas.training.run import UNFINISHED, Run, list_runs, read
 
 FILE = "splits.csv"

@@ -12,30 +12,27 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyas.artifact.decode import DECODER, RAW_DECODER, DecodeError, inspect, limits_with
-from eyas.artifact.preprocess import Fit, Preprocess, plan_preprocess
-from eyas.data import audit, packing, source, split
+from eyas.artifact.decode import limits_with
+from eyas.artifact.preprocess import Fit, Preprocess
 from eyas.data import pack as packs
+from eyas.data import packing, source, split
 from eyas.data.alike import alike
-from eyas.data.order import Balanced, Order, Shuffled, Weighted
+from eyas.data.near import Near
 from eyas.data.pack import Broken, Pack
-from eyas.data.samples import ArraySource, ByteSource, Samples, Split
-from eyas.data.stream import Stream
-from eyas.errors import DataError, StorageError, UsageError
+from eyas.data.samples import Samples, Split
+from eyas.errors import DataError, StorageError
 from eyas.errors.messages import say
-from eyas.machine import Machine, cache_dir, look
-from eyas.training.recipe import Recipe
+from eyas.flows.framing import preprocess_for, training_program, with_statistics
+from eyas.flows.request import Request
+from eyas.machine import cache_dir, look
 from eyas.training.run import Run
-
-PACK_MARGIN = 1.3
-"""Short side of packed photos over the training side, so that random resized crops stay sharp."""
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total) while something long runs."""
@@ -43,46 +40,6 @@ Progress = Callable[[str, int, int], None]
 
 def quiet(stage: str, done: int, total: int) -> None:
     """The progress of those who do not want to know."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user laid down about the data."""
-
-    data: str
-    val: str | None = None
-    test: str | None = None
-    holdout: str | None = None
-    label_from: str | None = None
-    splits: Path | None = None
-    """A `splits.csv`; `none`: divide anew."""
-    allow_bad: bool = False
-    allow: str | None = None
-    """Formats to read beside the usual ones, like `tiff,avif`."""
-    size: int | None = None
-    channels: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    download: bool = False
-    still: bool = False
-    """True when augmentation never looks beyond the central crop: training images are then packed in that one shape."""
-    pack: bool | None = None
-    """False: nothing decoded is kept; None: it is, where there is room."""
-    cache_limit: int | None = None
-    """Bytes that all packs may take together; None leaves it to the cache."""
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """Those of `allow`, as the decoder calls them."""
-        return tuple(name.upper() for name in self.allow.split(",")) if self.allow else ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for `run.json`; the data path absolute when it is one."""
-        told = asdict(self)
-        path = Path(self.data)
-        # A pattern of shards names no file, but lies in a folder.
-        there = path.exists() or ("{" in path.name and path.parent.is_dir())
-        return told | {"data": str(path.resolve()) if there else self.data, "splits": str(self.splits or "")}
 
 
 @dataclass(frozen=True)
@@ -155,9 +112,42 @@ class Prepared:
         return h.hexdigest()
 
 
+@dataclass
+class _Packer:
+    """Decodes rows of samples once; where there is no room for what was decoded, nothing is kept from then on."""
+
+    request: Request
+    samples: Samples
+    cache: Path
+    workers: int
+    progress: Progress
+    streamed: str = ""
+    """Why nothing is kept; empty: it is."""
+
+    def __call__(self, rows: NDArray[np.int64], program: Preprocess | Fit, stage: str) -> Pack:
+        try:
+            return self._built(rows, program, stage, keep=not self.streamed)
+        except StorageError as error:
+            if error.code not in packing.NO_ROOM or self.request.pack:
+                raise
+            self.streamed = error.brief()
+            return self._built(rows, program, stage, keep=False)
+
+    def _built(self, rows: NDArray[np.int64], program: Preprocess | Fit, stage: str, *, keep: bool) -> Pack:
+        return packing.build(
+            self.samples,
+            rows,
+            program=program,
+            cache=self.cache,
+            workers=self.workers,
+            progress=lambda done, total: self.progress(stage, done, total),
+            limit_bytes=self.request.cache_limit,
+            keep=keep,
+        )
+
+
 def prepare(
     request: Request,
-    machine: Machine,
     *,
     workers: int,
     declared_size: tuple[int, int, int] | None = None,
@@ -181,143 +171,92 @@ def prepare(
     samples = source.find(
         request.data, label_from=request.label_from, val=request.val, test=request.test, download=request.download
     )
-    everything = np.arange(len(samples), dtype=np.int64)
-    shapes = packs.probe(samples, everything, limits=limits_with(request.formats))
-    given = preprocess is not None
-    preprocess = preprocess or _preprocess(request, samples, shapes, declared_size, smallest=smallest, most=most)
+    way = preprocess
+    if way is None:
+        shapes = packs.probe(samples, np.arange(len(samples), dtype=np.int64), limits=limits_with(request.formats))
+        way = preprocess_for(request, samples, shapes, declared_size, smallest=smallest, most=most)
     clock.lap("scan")
 
-    streamed = say("pack.asked") if request.pack is False else ""
-
-    def build(rows: NDArray[np.int64], program: Preprocess | Fit, stage: str) -> Pack:
-        nonlocal streamed
-
-        def made(*, keep: bool) -> Pack:
-            return packing.build(
-                samples,
-                rows,
-                program=program,
-                cache=cache or cache_dir(),
-                workers=workers,
-                progress=lambda done, total: progress(stage, done, total),
-                limit_bytes=request.cache_limit,
-                keep=keep,
-            )
-
-        try:
-            return made(keep=not streamed)
-        except StorageError as error:
-            if error.code not in packing.NO_ROOM or request.pack:
-                raise
-            streamed = error.brief()
-            return made(keep=False)
-
+    asked = say("pack.asked") if request.pack is False else ""
+    pack = _Packer(request, samples, cache or cache_dir(), workers, progress, asked)
     undecided = samples.rows(Split.NONE, Split.TRAIN)
-    train = build(undecided, _training_program(preprocess, still=request.still), "pack")
-    bad = dict(train.bad)
-    hashes = np.zeros((len(samples), 16), np.uint8)
-    hashes[undecided] = train.hashes
+    train = pack(undecided, training_program(way, still=request.still), "pack")
     scored: dict[Split, Pack] = {}
     for wanted in (Split.VAL, Split.TEST):
         declared = samples.rows(wanted)
         if len(declared):
-            scored[wanted] = build(declared, preprocess, wanted.name.lower())
-            hashes[declared] = scored[wanted].hashes
+            scored[wanted] = pack(declared, way, wanted.name.lower())
             _refuse_bad(request, samples, wanted, scored[wanted].bad)
-            bad |= scored[wanted].bad
+    hashes, bad = _contents(samples, [train, *scored.values()])
     clock.lap("pack")
 
-    compared = train.likeness is not None
-    progress("near", 0, len(samples) if compared else 0)
+    progress("near", 0, 0 if train.likeness is None else len(samples))
     near = alike([train, *scored.values()])
     progress("near", len(samples), len(samples))
     clock.lap("scan")
 
-    aside = np.array(sorted(bad), np.int64)
-    memory = request.splits or inherited.memory
-    if str(request.splits) == "none":
-        memory = None
+    samples, report = _divided(request, inherited, samples, hashes, bad, near)
+    for wanted in (Split.VAL, Split.TEST, *([also] if also else [])):
+        held_out = samples.rows(wanted)
+        if len(held_out) and wanted not in scored:
+            # Where Preprocess changes nothing, the pack of the training images holds its outputs already.
+            same = way.resize == "none" and train.one_shape == (way.height, way.width)
+            scored[wanted] = train if same else pack(held_out, way, wanted.name.lower())
+    clock.lap("pack")
+    if preprocess is None:
+        way = with_statistics(way, request, train, samples.rows(Split.TRAIN))
+    return Prepared(samples, hashes, way, train, scored, bad, report, clock.seconds, pack.streamed)
+
+
+def _contents(samples: Samples, packed: list[Pack]) -> tuple[NDArray[np.uint8], dict[int, tuple[str, str]]]:
+    """Content hash (n, 16) of every sample, and the rows that cannot be used with code and detail."""
+    hashes = np.zeros((len(samples), 16), np.uint8)
+    bad: dict[int, tuple[str, str]] = {}
+    for pack in packed:
+        hashes[pack.rows] = pack.hashes
+        bad |= pack.bad
+    return hashes, bad
+
+
+def _divided(
+    request: Request,
+    inherited: Inherited,
+    samples: Samples,
+    hashes: NDArray[np.uint8],
+    bad: Mapping[int, tuple[str, str]],
+    near: Near | None,
+) -> tuple[Samples, split.SplitReport]:
+    """The samples with their splits, and how they came by them."""
+    asked = request.splits
     splits, report = split.assign(
         samples,
         hashes,
         val=_fraction(request.val, "val"),
         test=_fraction(request.test, "test"),
         holdout=request.holdout,
-        bad=aside,
+        bad=np.array(sorted(bad), np.int64),
         near=near,
-        memory=memory,
-        sealed=inherited.sealed if request.splits is None else None,
+        memory=None if str(asked) == "none" else asked or inherited.memory,
+        sealed=inherited.sealed if asked is None else None,
     )
-    if report.remembered and request.splits is None:
+    if report.remembered and asked is None:
         report = replace(report, how=f"{report.how} ({say('split_how_taken_over', path=inherited.path)})")
     samples = samples.with_splits(splits)
     _refuse_too_little(samples, bad)
-    for wanted in (Split.VAL, Split.TEST, *([also] if also else [])):
-        held_out = samples.rows(wanted)
-        if len(held_out) and wanted not in scored:
-            # Where Preprocess changes nothing, the pack of the training images holds its outputs already.
-            same = preprocess.resize == "none" and train.one_shape == (preprocess.height, preprocess.width)
-            scored[wanted] = train if same else build(held_out, preprocess, wanted.name.lower())
-    clock.lap("pack")
-    if not given:
-        preprocess = _with_statistics(preprocess, request, train, samples.rows(Split.TRAIN))
-    return Prepared(samples, hashes, preprocess, train, scored, bad, report, clock.seconds, streamed)
+    return samples, report
 
 
 def prepare_again(run: Run, *, also: Split | None = None, progress: Progress = quiet) -> Prepared:
     """The images of a run, found and split as they were for it (its `splits.csv` is the memory)."""
     document: dict[str, Any] = run.document
     pre = Preprocess.from_dict(document["preprocess"])
-    machine = look()
     return prepare(
         replace(Request(**document["request"]), splits=run.path / "splits.csv"),
-        machine,
-        workers=machine.cores,
+        workers=look().cores,
         declared_size=(pre.height, pre.width, pre.channels),
         preprocess=pre,
         also=also,
         progress=progress,
-    )
-
-
-def check_sampling(prepared: Prepared, recipe: Recipe) -> None:
-    """Raises UsageError EY-U140 when weights are needed and there are none, DataError EY-D144 when all are 0."""
-    if recipe.sampling == "weighted":
-        if prepared.samples.weights is None:
-            raise UsageError("EY-U140", got=prepared.samples.layout)
-        weights = prepared.samples.weights[prepared.rows(Split.TRAIN)]
-        if not (weights > 0).any() or (weights < 0).any():
-            raise DataError("EY-D144", n=len(weights))
-
-
-def order_of(prepared: Prepared, recipe: Recipe) -> Order:
-    """Which training image comes when."""
-    rows = prepared.rows(Split.TRAIN)
-    match recipe.sampling:
-        case "shuffled":
-            return Shuffled(len(rows), recipe.seed)
-        case "balanced":
-            return Balanced(prepared.samples.labels[rows], recipe.seed)
-        case "weighted":
-            check_sampling(prepared, recipe)
-            assert prepared.samples.weights is not None
-            return Weighted(prepared.samples.weights[rows], recipe.seed)
-
-
-def training_stream(prepared: Prepared, recipe: Recipe, *, where: str = "mapped") -> Stream:
-    """The endless augmented training data of a recipe; `where` the packed images are (`Pack.placed`)."""
-    rows = prepared.rows(Split.TRAIN)
-    return Stream(
-        pack=prepared.train.placed(where),
-        rows=rows,
-        labels=prepared.samples.labels,
-        order=order_of(prepared, recipe),
-        augment=recipe.augment,
-        seed=recipe.seed,
-        height=prepared.preprocess.height,
-        width=prepared.preprocess.width,
-        # Weights that decide how often an image comes must not count a second time in the loss.
-        weights=None if recipe.sampling == "weighted" else prepared.samples.weights,
     )
 
 
@@ -333,60 +272,6 @@ class Clock:
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now
-
-
-def _preprocess(
-    request: Request,
-    samples: Samples,
-    shapes: NDArray[np.int64],
-    declared: tuple[int, int, int] | None,
-    *,
-    smallest: int,
-    most: int,
-) -> Preprocess:
-    grey = isinstance(samples.source, ArraySource) and (
-        samples.source.images.ndim == 3 or samples.source.images.shape[-1] == 1
-    )
-    channels = request.channels or (declared[2] if declared else (1 if grey else 3))
-    if channels not in (1, 3):
-        raise UsageError("EY-U123", got=f"--channels {channels}", channels="1 or 3")
-    if min(shapes.shape) == 0:
-        raise DataError("EY-D201", got=_first_unreadable(request, samples), count=len(samples))
-    size = request.size
-    median = int(np.median(shapes.min(axis=1)))
-    keeps = bool((shapes == shapes[0]).all()) and smallest <= median <= most
-    if size is None and declared is None and not keeps:
-        size = max(smallest, min(most, median // 32 * 32))
-    decoder = RAW_DECODER if isinstance(samples.source, ArraySource) else DECODER
-    hw = declared[:2] if declared else None
-    return plan_preprocess(shapes, channels, size=size, declared=hw, decoder=decoder, allow=request.formats)
-
-
-def _first_unreadable(request: Request, samples: Samples) -> str:
-    """Name, code and detail of the first file, when none could be read."""
-    source = samples.source
-    try:
-        assert isinstance(source, ByteSource)
-        inspect(source.read(0), limits_with(request.formats))
-    except DecodeError as error:
-        return f"{source.name(0)} ({error.code} {error.detail})"
-    except OSError as error:
-        return f"{source.name(0)} (E08 {error.strerror})"
-    return source.name(0)
-
-
-def _training_program(preprocess: Preprocess, *, still: bool) -> Fit | Preprocess:
-    """How training images are kept: as they are when all fit, else a margin larger than the training side.
-
-    Where only the central crop is ever seen, exactly that: a later epoch then only copies.
-    """
-    if still and preprocess.resize != "none":
-        return replace(preprocess, resize="none", short_side=min(preprocess.height, preprocess.width))
-    if preprocess.resize == "none":
-        short_side = None
-    else:
-        short_side = round(PACK_MARGIN * min(preprocess.height, preprocess.width))
-    return Fit(short_side=short_side, channels=preprocess.channels, allow=preprocess.allow)
 
 
 def _refuse_bad(request: Request, samples: Samples, wanted: Split, bad: Mapping[int, tuple[str, str]]) -> None:
@@ -411,65 +296,3 @@ def _refuse_too_little(samples: Samples, bad: Mapping[int, tuple[str, str]]) -> 
 def _fraction(said: str | None, what: str) -> str | None:
     """What `assign` must know: `none`, a fraction, or None when the data (or a path) declare the part."""
     return None if isinstance(split.parse_part(said, what), Path) else said
-
-
-def _with_statistics(preprocess: Preprocess, request: Request, train: Pack, rows: NDArray[np.int64]) -> Preprocess:
-    """Mean and deviation from exact integer sums over the training images, unless the user gave them."""
-    c = preprocess.channels
-    for told in (request.mean, request.std):
-        if told is not None and len(told) not in (1, c):
-            raise UsageError("EY-U123", got=",".join(map(str, told)), channels=c)
-    if request.std is not None and min(request.std) <= 0:
-        raise UsageError("EY-U123", got=f"--std {request.std}", channels=c)
-    sums, squares, count = packs.channel_sums(train, rows)
-    mean = [int(s) / count / 255 for s in sums]
-    # n * sum(x^2) - sum(x)^2 in whole numbers: exact, whatever the order of the images.
-    variance = [(count * int(q) - int(s) ** 2) / count**2 / 255**2 for s, q in zip(sums, squares, strict=True)]
-    std = [max(v**0.5, 1 / 255) for v in variance]
-    return preprocess.normalised_by(_each(request.mean, c) or mean, _each(request.std, c) or std)
-
-
-def _each(told: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:
-    """One value for each channel: a single one serves all."""
-    return told * channels if told is not None and len(told) == 1 else told
-
-
-def describe(prepared: Prepared) -> dict[str, Any]:
-    """The `data` part of `run.json`."""
-    samples = prepared.samples
-    splits: dict[str, Any] = {}
-    for wanted in (Split.TRAIN, Split.VAL, Split.TEST, Split.HOLDOUT):
-        rows = samples.rows(wanted)
-        if len(rows):
-            splits[wanted.name.lower()] = {"n": len(rows), "per_class": [int(c) for c in samples.counts(rows)]}
-    return {
-        "layout": samples.layout,
-        "root": str(samples.root) if samples.root else None,
-        "n": len(samples),
-        "classes": list(samples.classes),
-        "splits": splits,
-        "findings": audit.to_list(findings(prepared), samples),
-        "split": prepared.report.how,
-        "split_version": split.SPLIT_VERSION,
-        "notes": list(samples.notes),
-        "pack": {
-            "address": prepared.train.address,
-            "bytes": prepared.train.bytes,
-            "built": prepared.train.built,
-            "seconds": prepared.train.seconds,
-            "streamed": prepared.streamed,
-        },
-    }
-
-
-def findings(prepared: Prepared) -> list[audit.Finding]:
-    """What `eyas check` would say of these images and this split, from what is known already."""
-    samples = prepared.samples
-    packs = {id(pack): pack for pack in (*prepared.scored.values(), prepared.train)}
-    found = audit.audit(samples, audit.of_packs(samples, list(packs.values())), splits=samples.splits)
-    for leak in prepared.report.near_leaks:
-        later, earlier = zip(*leak.examples, strict=True)
-        said = audit.across(samples, leak.earlier, leak.later, "~", earlier)
-        more = leak.count - len(later)
-        found.append(audit.Finding("L04", np.array(later, np.int64), said, more=more, others=earlier))
-    return audit.merged(found)

@@ -1,12 +1,53 @@
-"""What the settings say about the data."""
+"""What is asked of the data: the part of the settings that is about it. Value: `Request`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from eyas.flows.config import parse_size
-from eyas.flows.prepare import Request
 from eyas.flows.settings import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user laid down about the data."""
+
+    data: str
+    val: str | None = None
+    test: str | None = None
+    holdout: str | None = None
+    label_from: str | None = None
+    splits: Path | None = None
+    """A `splits.csv`; `none`: divide anew."""
+    allow_bad: bool = False
+    allow: str | None = None
+    """Formats to read beside the usual ones, like `tiff,avif`."""
+    size: int | None = None
+    channels: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    download: bool = False
+    still: bool = False
+    """True when augmentation never looks beyond the central crop: training images are then packed in that one shape."""
+    pack: bool | None = None
+    """False: nothing decoded is kept; None: it is, where there is room."""
+    cache_limit: int | None = None
+    """Bytes that all packs may take together; None leaves it to the cache."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Those of `allow`, as the decoder calls them."""
+        return tuple(name.upper() for name in self.allow.split(",")) if self.allow else ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for `run.json`; the data path absolute when it is one."""
+        told = asdict(self)
+        path = Path(self.data)
+        # A pattern of shards names no file, but lies in a folder.
+        there = path.exists() or ("{" in path.name and path.parent.is_dir())
+        return told | {"data": str(path.resolve()) if there else self.data, "splits": str(self.splits or "")}
 
 
 def _still(settings: Settings) -> bool:

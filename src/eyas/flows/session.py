@@ -15,9 +15,10 @@ from eyas.data.stream import Stream
 from eyas.engines.eager import Eager
 from eyas.errors.messages import say
 from eyas.flows.books import Books
+from eyas.flows.feeding import training_stream
 from eyas.flows.numerics import numerics_of
 from eyas.flows.opening import load_newest, promise
-from eyas.flows.prepare import Prepared, training_stream
+from eyas.flows.prepare import Prepared
 from eyas.flows.scoring import logits_of, mean_loss
 from eyas.hardware.plan import Plan
 from eyas.hardware.replicas import One

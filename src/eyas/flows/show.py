@@ -8,7 +8,8 @@ from pathlib import Path
 from eyas.data.samples import Split
 from eyas.evaluation.figures import drawable, legend, sample_grid
 from eyas.evaluation.predictions import replace_file
-from eyas.flows.prepare import Progress, prepare, quiet, training_stream
+from eyas.flows.feeding import training_stream
+from eyas.flows.prepare import Progress, prepare, quiet
 from eyas.flows.recipes import Found, recipe_for
 from eyas.flows.request import request_of
 from eyas.flows.settings import Settings
@@ -30,7 +31,6 @@ def show(data: str, settings: Settings, *, out: Path, count: int = 64, progress:
     spec = catalog.find(settings.model or catalog.DEFAULT)
     prepared = prepare(
         request_of(data, settings),
-        machine,
         workers=settings.workers or machine.cores,
         declared_size=spec.fixed,
         smallest=spec.smallest,
