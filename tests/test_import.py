@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = [
     "Augment", "Batch", "Classifier", "Decided", "Evaluated", "Event", "EyasError", "Order", "Plan", "Preprocess",
     "Progress", "Recipe", "Recovered", "Samples", "Saved", "Score", "Settings", "Stepped", "Stopped", "Stream",
-    "__version__", "decode", "evaluate", "find", "load", "predict", "show", "train",
+    "__version__", "check", "decode", "evaluate", "find", "load", "predict", "show", "train",
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from eyas.data.stream import Stream
     from eyas.errors import EyasError
     from eyas.flows.api import train
+    from eyas.flows.check import check
     from eyas.flows.classifier import Classifier, load
     from eyas.flows.score import evaluate, predict
     from eyas.flows.settings import Settings
@@ -44,6 +45,7 @@ _HOME = {
     "evaluate": "eyas.flows.score",
     "predict": "eyas.flows.score",
     "show": "eyas.flows.show",
+    "check": "eyas.flows.check",
     "Settings": "eyas.flows.settings",
     # the parts, in the order of the river
     "find": "eyas.data.source",
@@ -91,6 +93,7 @@ __all__ = [
     "Stopped",
     "Stream",
     "__version__",
+    "check",
     "decode",
     "evaluate",
     "find",
@@ -106,7 +109,7 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'eyas' has no attribute {name!r}")
-    if home.startswith("eyas.flows.") and name != "Settings":  # these import torch
+    if home.startswith("eyas.flows.") and name not in ("Settings", "check"):  # these import torch
         import_module("eyas.machine").before_torch()
     value = getattr(import_module(home), name)
     globals()[name] = value

@@ -29,6 +29,7 @@ from eyas.errors import DataError, EyasError, UsageError
 from eyas.errors.messages import printable, say
 from eyas.evaluation import predictions as stored
 from eyas.evaluation.predictions import escape, replace_file
+from eyas.machine import cache_dir, look
 from eyas.observe import check_page
 from eyas.training import run as runs
 from eyas.training.run import Run
@@ -240,26 +241,28 @@ def _opinions(run: Run, samples: Samples, good: NDArray[np.bool_]) -> list[Findi
 
 
 def check(
-    question: Question,
+    question: Question | str | Path,
     *,
-    cache: Path,
-    workers: int,
+    cache: Path | None = None,
+    workers: int | None = None,
     root: Path = RUNS,
     timeout_s: float = 30.0,
     progress: Progress = _silent,
 ) -> Checked:
     """Everything that is odd about the images that `question` names; they are not changed.
 
-    Raises DataError when there are no images or what is there cannot be understood, UsageError EY-U130 to EY-U132 when
-    the run is not about these images.
+    A path alone stands for a `Question` about it; `workers` processes decode, one for each core when None. Raises
+    DataError when there are no images or what is there cannot be understood, UsageError EY-U130 to EY-U132 when the run
+    is not about these images.
     """
+    question = question if isinstance(question, Question) else Question(str(question))
     run = runs.find(question.run, root) if question.run else None
     progress("scan", 0, 0)
     samples, refused = _samples(question)
     looked = examine(
         samples,
-        cache=cache,
-        workers=workers,
+        cache=cache or cache_dir(),
+        workers=workers or look().cores,
         allow=question.formats,
         timeout_s=timeout_s,
         progress=lambda done, total: progress("examine", done, total),
