@@ -5,8 +5,10 @@ import sys
 
 def main() -> int:
     """Run the command line; the exit code."""
-    from eyas.cli.app import main as run
-
+    try:
+        from eyas.cli.app import main as run
+    except KeyboardInterrupt:  # before there is anything that could say more
+        return 130
     return run()
 
 

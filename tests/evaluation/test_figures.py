@@ -58,7 +58,7 @@ def test_images_of_several_sizes_share_a_grid():
 
 
 def test_a_prediction_grid_is_titled_by_what_was_said_and_what_is_true():
-    assert figures.answer("cat", "dog", 0.934) == "cat/dog 93%"
+    assert figures.answer("cat", "dog", 0.934) == "dog/cat 93%"
     scores = np.array([[0.9, 0.1], [0.8, 0.2]], np.float32)
     p = Predictions(("a", "b"), np.array([0, 1]), scores, ("cat", "dog"), np.arange(2))
     png = figures.prediction_grid(p, pictures(2), [0, 1])

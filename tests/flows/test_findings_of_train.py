@@ -7,8 +7,10 @@ from PIL import Image
 from eyas.artifact.preprocess import Preprocess
 from eyas.flows.check import Question, check
 from eyas.flows.describe import describe, findings
+from eyas.flows.feeding import training_stream
 from eyas.flows.prepare import prepare
 from eyas.flows.request import Request
+from eyas.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -54,3 +56,14 @@ def test_allowed_formats_are_read_from_training_to_prediction_and_part_of_the_fi
     again = Preprocess.from_dict(ready.preprocess.to_dict())
     data = (photos / "dog" / "scan.tif").read_bytes()
     np.testing.assert_array_equal(again.from_bytes(data), again.from_bytes((photos / "dog" / "5.png").read_bytes()))
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_a_run(photos, tmp_path):
+    (tmp_path / "file").write_text("a file where the cache should be")
+    made = prepare(Request(str(photos)), workers=1, cache=tmp_path / "file")
+    assert made.streamed
+    kept = prepare(Request(str(photos)), workers=1, cache=tmp_path / "cache")
+    assert not kept.streamed
+    assert made.identity() == kept.identity()
+    image = training_stream(made, Recipe("small-net")).batch(0, 4).images
+    assert (image == training_stream(kept, Recipe("small-net")).batch(0, 4).images).all()

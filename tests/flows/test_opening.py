@@ -125,3 +125,21 @@ def test_a_run_whose_description_is_damaged_is_never_called_no_run_nor_written_o
     assert found.run.path != run.path
     assert any(str(run.path) in note for note in found.notes)
     assert (run.path / "run.json").read_text() == text
+
+
+def test_what_a_kill_leaves_of_a_run_that_had_just_begun_is_no_other_run(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / ".run.json.999.tmp").write_text('{"a')
+    assert opened(tmp_path, intent(), out=out).run.path == out
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="EY-U107"):
+        opened(tmp_path, intent(), out=tmp_path / "file")
+
+
+def test_names_that_are_no_text_are_kept_in_the_description(tmp_path):
+    run = create(tmp_path / "out", tmp_path, "photos", {"intent": intent(), "command": ["train", "photo\udce4s"]})
+    found = read(run.path)
+    assert found is not None
+    assert found.document["command"] == ["train", "photo\udce4s"]

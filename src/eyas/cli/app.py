@@ -12,16 +12,17 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import cast, final
+from typing import Any, cast, final
 
 import click
 
 from eyas.cli.command import Verb, columns, global_options, help_options, two_columns
 from eyas.cli.output import Out, ReaderGone, to_json, wrap, write
-from eyas.errors import EyasError, InternalError, Interrupted, StorageError, UsageError
-from eyas.errors.messages import language, say
+from eyas.errors import EyasError, EyasWarning, InternalError, Interrupted, StorageError, UsageError
+from eyas.errors.messages import language, printable, say
 
 #: heading -> verbs, in the order of the help; `eyas.cli.<verb>` has a function `command()`
 VERBS: dict[str, tuple[str, ...]] = {
@@ -240,13 +241,31 @@ def _lenient(stream: object) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+@contextlib.contextmanager
+def _our_warnings() -> Generator[None]:
+    """Shows what is an EyasWarning as one line, everything else as ever."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, EyasWarning):
+            sys.stderr.write(f"! {printable(str(message))}\n")
+        else:
+            before(message, category, *where)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run `eyas` with these words (default: those of the process); the exit code. Never raises for a user's mistake."""
     words = sys.argv[1:] if words is None else words
     _lenient(sys.stdout)
     _lenient(sys.stderr)
     as_json, lang = _foretold(words)
-    with _language(lang if lang in ("en", "zh") else None):
+    with _our_warnings(), _language(lang if lang in ("en", "zh") else None):
         try:
             try:
                 if lang is not None and lang not in ("en", "zh"):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -83,7 +84,12 @@ def plain(value: object) -> object:
 
 def to_json(value: object, *, lines: bool = True) -> str:
     """`value` as a JSON text, with line breaks or (for one line per answer) without."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=1 if lines else None)
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=1 if lines else None)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Controls and marks of direction: a file name may hold them, and a terminal would obey them."""
 
 
 def write(stream: TextIO, text: str) -> None:

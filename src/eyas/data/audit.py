@@ -90,7 +90,7 @@ class Finding:
     others: tuple[int, ...] = ()
     """L04: the row that each is nearly the same as."""
     fixes: tuple[tuple[int, str], ...] = ()
-    """(row, `remove` | `relabel` | `keep`): what would mend it."""
+    """(row, `remove` | `relabel` | `convert` | `keep`): what would mend it."""
 
     @property
     def count(self) -> int:
@@ -167,7 +167,7 @@ def of_packs(samples: Samples, packs: Sequence[Pack]) -> Examined:
 
 # ---- E: what cannot be used ------------------------------------------------------------------------------------------
 
-_FIX = {"E08": "keep", "E09": "relabel"}
+_FIX = {"E07": "convert", "E08": "keep", "E09": "relabel"}
 
 
 def broken(bad: Mapping[int, tuple[str, str]]) -> list[Finding]:
@@ -347,16 +347,17 @@ def mislabelled(
     as, in its numbering, which is that of `samples.classes`; `rows` (k,) of `Samples`.
 
     Confident learning (Northcutt, Jiang and Chuang, 2021, https://doi.org/10.1613/jair.1.12125): a class is believed
-    where its probability reaches the mean that it has over the images labelled so; an image is suspect when the most
-    probable of the believed classes is not its label.
+    where its probability reaches the mean that it has over the images labelled so. An image is suspect when the answer
+    of the model is such a class, is not its label, and is more probable than all others together: what a model that has
+    learnt little says in passing is no finding.
     """
     k, classes = scores.shape
     own = scores[np.arange(k), labels].astype(np.float64)
     counts = np.bincount(labels, minlength=classes)
     means = np.bincount(labels, weights=own, minlength=classes) / np.maximum(counts, 1)
-    believed = (scores >= means) & (counts > 0)
-    best = np.where(believed, scores, -1.0).argmax(axis=1)
-    suspect = np.flatnonzero(believed.any(axis=1) & (best != labels))
+    best = scores.argmax(axis=1)
+    sure = scores[np.arange(k), best]
+    suspect = np.flatnonzero((best != labels) & (counts[best] > 0) & (sure >= means[best]) & (sure > 0.5))
     margin = scores[suspect, best[suspect]] - own[suspect]
     order = np.lexsort((rows[suspect], -margin))
     at = suspect[order]

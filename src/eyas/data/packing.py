@@ -438,7 +438,7 @@ def build(
                 raise
             return pack if keep else replace(streamed(pack, source, stats, program), built=True)
     except OSError as error:
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise StorageError("EY-S102", path=folder.parent, detail=os.strerror(error.errno)) from error
         shutil.rmtree(partial, ignore_errors=True)
         raise StorageError("EY-S104", path=folder.parent, detail=str(error)) from error

@@ -106,3 +106,7 @@ class InternalError(EyasError):
 
     exit_code = 70
     http_status = 500
+
+
+class EyasWarning(UserWarning):
+    """Something that a person should know though it was put right; the command shows it as one line."""

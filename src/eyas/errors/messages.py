@@ -250,6 +250,15 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "请换一个 --out，或自行删除该目录",
         ),
     ),
+    "EY-U107": (
+        Lines(
+            "--out is a file",
+            "{path}",
+            "a folder that holds this run, or one that is new or empty",
+            "choose another --out",
+        ),
+        Lines("--out 是一个文件", "{path}", "保存此运行的目录，或新的、空的目录", "请换一个 --out"),
+    ),
     "EY-U110": (
         Lines(
             "no run is found under this name",
@@ -1573,9 +1582,14 @@ ERRORS: dict[str, tuple[Lines, Lines]] = {
             "no checkpoint of this run is whole",
             "{path}: {damaged}",
             "at least one that matches its checksums",
-            "train again: the same command with --fresh",
+            "train again: the same command with another --out, or without --out and with --fresh",
         ),
-        Lines("此运行没有完整的检查点", "{path}:{damaged}", "至少一个与校验和一致的检查点", "请用 --fresh 重新开始"),
+        Lines(
+            "此运行没有完整的检查点",
+            "{path}:{damaged}",
+            "至少一个与校验和一致的检查点",
+            "请重新训练：相同命令换一个 --out，或去掉 --out 并加 --fresh",
+        ),
     ),
     # ---- T: training ----------------------------------------------------------------------------------------------
     "EY-T001": (
@@ -1982,6 +1996,14 @@ PHRASES: dict[str, tuple[str, str]] = {
         "install one, such as fonts-noto-cjk",
         "本机没有能显示类别名称的字体：图中以编号代替，旁附对照表；可安装字体，例如 fonts-noto-cjk",
     ),
+    "run.chosen_damaged": (
+        "the copy of the chosen weights in {path} is damaged ({why}); they are taken from the checkpoint of their step",
+        "{path} 中选定权重的副本已损坏（{why}），改用其所在步的检查点",
+    ),
+    "run.until_missed": (
+        "--until {until} was not reached: the best on val was {best}",
+        "未达到 --until {until}：验证集最佳为 {best}",
+    ),
     "run.unreadable": ("{path} cannot be understood; that run is passed over", "无法读取 {path}，已跳过该运行"),
     "run.other_images": ("the images are not the same", "图片不同"),
     "run.resumed.bitwise": (
@@ -1993,8 +2015,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "从第 {step} 步（第 {epoch} 轮）继续；承诺：状态一致（数据与状态相同；以下变化可能影响舍入：）",
     ),
     "run.finished_before": (
-        "{path} is finished; its result follows (--fresh starts a new run)",
-        "{path} 已完成，以下是其结果（--fresh 可新建运行）",
+        "{path} is finished; its result follows (--fresh without --out starts a new run)",
+        "{path} 已完成，以下是其结果（不带 --out 的 --fresh 可新建运行）",
     ),
     "run.damaged": ("checkpoint {name} is damaged and was passed over: {why}", "检查点 {name} 已损坏，跳过：{why}"),
     # the command line
@@ -2017,8 +2039,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "cli.check.html": ("write a page with pictures of the examples", "写出带示例图片的页面"),
     "cli.check.fix_list": (
-        "write a CSV of what would mend it: path, code, action (remove, relabel, keep)",
-        "写出修复清单 CSV：path、code、action（remove 删除、relabel 改标签、keep 保留）",
+        "write a CSV of what would mend it: path, code, action (remove, relabel, convert, keep)",
+        "写出修复清单 CSV：path、code、action（remove 删除、relabel 改标签、convert 转换格式、keep 保留）",
     ),
     "cli.check.codes": (
         "codes\n"
@@ -2365,15 +2387,15 @@ PHRASES: dict[str, tuple[str, str]] = {
     "report.interval95": ("95 % interval", "95 % 区间"),
     "report.grid": ("What it says", "预测示例"),
     "report.grid_lead": (
-        "An even walk through the images, nothing hand-picked: predicted/actual and how sure it is.",
-        "等距抽取的图片，未经挑选：预测/实际，以及置信度。",
+        "An even walk through the images, nothing hand-picked: actual/predicted and how sure it is.",
+        "等距抽取的图片，未经挑选：实际/预测，以及置信度。",
     ),
     "report.blue": ("blue: right", "蓝色：正确"),
     "report.red": ("red: wrong", "红色：错误"),
     "report.worst": ("Worst mistakes", "最严重的错误"),
     "report.worst_lead": (
-        "The wrong answers that cost most: predicted/actual. Sometimes it is the label that is wrong.",
-        "代价最大的错误：预测/实际。有时错的是标签。",
+        "The wrong answers that cost most: actual/predicted. Sometimes it is the label that is wrong.",
+        "代价最大的错误：实际/预测。有时错的是标签。",
     ),
     "report.file_names": ("file names", "文件名"),
     "report.file": ("file", "文件"),

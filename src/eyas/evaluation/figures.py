@@ -136,12 +136,12 @@ def _safe(text: str) -> str:
 
 
 def answer(predicted: str, actual: str, probability: float) -> str:
-    """The title of one picture in a prediction grid: `predicted/actual p%`.
+    """The title of one picture in a prediction grid: `actual/predicted p%`.
 
     >>> answer("cat", "dog", 0.934)
-    'cat/dog 93%'
+    'dog/cat 93%'
     """
-    return f"{predicted}/{actual} {100 * probability:.0f}%"
+    return f"{actual}/{predicted} {100 * probability:.0f}%"
 
 
 def _tile(image: NDArray[np.uint8], side: int) -> Image.Image:
@@ -226,7 +226,7 @@ def prediction_grid(
     columns: int | None = None,
     side: int = 128,
 ) -> bytes:
-    """PNG bytes: the images at positions `which` of `predictions`, titled `predicted/actual p%`."""
+    """PNG bytes: the images at positions `which` of `predictions`, titled `actual/predicted p%`."""
     names = drawable(predictions.classes)
     p = predictions
     titles = [

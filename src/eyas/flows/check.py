@@ -116,7 +116,7 @@ class Checked:
 
 
 def fix_list(checked: Checked) -> bytes:
-    """A CSV of what would mend it: path, code, action (remove, relabel, keep), why. Paths escaped as in predictions."""
+    """A CSV of what would mend it: path, code, action (remove, relabel, convert, keep), why; paths escaped."""
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(("path", "code", "action", "why"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from eyas.artifact.decode import DecodeError
 from eyas.artifact.preprocess import Preprocess
 from eyas.engines.eager import Eager
 from eyas.engines.engine import Engine, softmax
-from eyas.errors import StorageError, UsageError
+from eyas.errors import EyasWarning, StorageError, UsageError
+from eyas.errors.messages import say
 from eyas.flows.finish import CHOSEN, load_into
 from eyas.machine import look
 from eyas.models import catalog
@@ -136,6 +138,8 @@ def _chosen(run: Run) -> dict[str, NDArray[Any]]:
             raise UsageError("EY-U112", path=run.path, status=run.status) from error
         step = run.checkpoints / checkpoint.name_of(int(chosen["step"]), int(chosen["attempt"]))
         try:
-            return checkpoint.read(step).tensors["ema" if chosen["weights"] == "ema" else "model"]
+            found = checkpoint.read(step).tensors["ema" if chosen["weights"] == "ema" else "model"]
+            warnings.warn(say("run.chosen_damaged", path=run.path, why=error), EyasWarning, stacklevel=3)
+            return found
         except ValueError as second:
             raise StorageError("EY-S204", path=run.checkpoints, damaged=f"{CHOSEN}: {error}; {second}") from second

@@ -37,6 +37,7 @@ from eyas.training.progress import Progress
 from eyas.training.recipe import Recipe
 from eyas.training.run import Run, lock, now
 from eyas.training.signals import leave_at_once
+from eyas.training.stopping import best
 
 LEFT: dict[str, tuple[str, type[EyasError], str]] = {
     "sigint": ("interrupted", Interrupted, "EY-P001"),
@@ -123,6 +124,7 @@ def train(
                 raise _left(run, stopped.at, stopped.reason)
             with leave_at_once(lambda reason: _left(run, stopped.at, reason)):
                 finish(run, recipe, prepared, session, stopped.at)
+            _tell_missed(reporter, recipe, stopped.at)
         except (Interrupted, Preempted):
             raise
         except EyasError as error:
@@ -150,6 +152,13 @@ def _tell(reporter: Reporter, prepared: Prepared) -> None:
         codes = ", ".join(sorted({code for code, _ in bad.values()}))
         first = f"{samples.source.name(row)} ({code} {detail})"
         reporter.note("! " + say("run.aside", count=len(bad), codes=codes, first=first))
+
+
+def _tell_missed(reporter: Reporter, recipe: Recipe, at: Progress) -> None:
+    """That `--until` was not reached, for who waited for it."""
+    top, until = best(at.scores), recipe.stopping.until
+    if until is not None and (top is None or top.accuracy < until):
+        reporter.note("! " + say("run.until_missed", until=until, best=f"{top.accuracy:.4f}" if top else "–"))
 
 
 def _job(recipe: Recipe, prepared: Prepared, spec: catalog.Spec) -> Job:

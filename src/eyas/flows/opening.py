@@ -11,7 +11,17 @@ from eyas.errors import StorageError, UsageError
 from eyas.errors.messages import say
 from eyas.training import checkpoint
 from eyas.training.checkpoint import Loaded
-from eyas.training.run import UNFINISHED, Run, create, differences, list_damaged, list_runs, read, refuse_damaged
+from eyas.training.run import (
+    UNFINISHED,
+    Run,
+    create,
+    differences,
+    is_leftover,
+    list_damaged,
+    list_runs,
+    read,
+    refuse_damaged,
+)
 
 LENGTH = ("epochs", "time_s")
 """What `--extend` may change in a recipe."""
@@ -72,7 +82,9 @@ def _at(
     run = read(out)
     if run is None:
         refuse_damaged(out)
-        if out.exists() and (not out.is_dir() or any(p.name != ".lock" for p in out.iterdir())):
+        if out.exists() and not out.is_dir():
+            raise UsageError("EY-U107", path=out)
+        if out.exists() and not all(is_leftover(p.name) for p in out.iterdir()):
             raise UsageError("EY-U102", path=out)
         if extend:
             raise UsageError("EY-U105", path=out)

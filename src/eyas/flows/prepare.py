@@ -9,6 +9,8 @@ Preprocess, the same way from file bytes that prediction and export take.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -123,14 +125,20 @@ class _Packer:
     progress: Progress
     streamed: str = ""
     """Why nothing is kept; empty: it is."""
+    instead: Path | None = None
+    """A folder for the time being, where the cache cannot be written."""
 
     def __call__(self, rows: NDArray[np.int64], program: Preprocess | Fit, stage: str) -> Pack:
         try:
             return self._built(rows, program, stage, keep=not self.streamed)
         except StorageError as error:
-            if error.code not in packing.NO_ROOM or self.request.pack:
+            if error.code not in (*packing.NO_ROOM, "EY-S102") or self.request.pack:
                 raise
-            self.streamed = error.brief()
+            self.streamed = self.streamed or error.brief()
+            if (
+                error.code == "EY-S102"
+            ):  # a cache that cannot be written: what is found on the way needs a place for now
+                self.cache = self.instead = Path(tempfile.mkdtemp(prefix="eyas-"))
             return self._built(rows, program, stage, keep=False)
 
     def _built(self, rows: NDArray[np.int64], program: Preprocess | Fit, stage: str, *, keep: bool) -> Pack:
@@ -203,6 +211,8 @@ def prepare(
             same = way.resize == "none" and train.one_shape == (way.height, way.width)
             scored[wanted] = train if same else pack(held_out, way, wanted.name.lower())
     clock.lap("pack")
+    if pack.instead is not None:
+        shutil.rmtree(pack.instead, ignore_errors=True)
     if preprocess is None:
         way = with_statistics(way, request, train, samples.rows(Split.TRAIN))
     return Prepared(samples, hashes, way, train, scored, bad, report, clock.seconds, pack.streamed)

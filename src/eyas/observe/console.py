@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, final
 
 from eyas.errors.messages import PHRASES, language, printable, say
 from eyas.evaluation.metrics import wilson
+from eyas.training.budget import UNKNOWN
 from eyas.training.events import Decided, Evaluated, Event, Recovered, Saved, Stepped, Stopped
 from eyas.training.progress import Progress, Score
 
@@ -192,7 +193,7 @@ class Pace:
     def left_s(self, at: Progress) -> float | None:
         """Seconds to the last step, with the scorings and savings in between; None while that is not known."""
         step = self.step_s()
-        if step is None:
+        if step is None or at.steps >= UNKNOWN:
             return None
         remaining = max(0, at.steps - at.step)
         left = remaining * step
@@ -229,7 +230,8 @@ def table_row(values: Mapping[str, str], *, width: int, lang: str) -> str:
 
 def epoch_of(at: Progress) -> str:
     """`3/50`, or `2.5/50` between two ends of an epoch."""
-    return f"{_epochs(at.position, at)}/{_epochs(at.steps * at.batch_size, at)}"
+    total = "?" if at.steps >= UNKNOWN else _epochs(at.steps * at.batch_size, at)
+    return f"{_epochs(at.position, at)}/{total}"
 
 
 def _epochs(position: int, at: Progress) -> str:

@@ -91,7 +91,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1)
+            file.write(_text(value))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -100,6 +100,25 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StorageError("EY-S203", path=path, reason=error.strerror or error) from error
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    """JSON; escaped where a name holds bytes that are no text, as names may."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    return text if text.isascii() or _is_text(text) else json.dumps(value, indent=1)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is what a kill leaves of a run that had only just begun."""
+    return name == ".lock" or (name.startswith(".run.json.") and name.endswith(".tmp"))
 
 
 def read(path: Path) -> Run | None:
