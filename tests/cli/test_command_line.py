@@ -333,3 +333,11 @@ def test_a_damaged_run_is_named_among_the_runs(call, tmp_path):
     assert code == 0
     assert str(folder / "run.json") in err
     assert json.loads(call("runs", str(tmp_path / "runs"), "--json")[1])["damaged"] == [str(folder)]
+
+
+def test_a_flag_that_other_tools_have_gets_the_advice_that_is_meant(call):
+    _, _, err = call("train", "photos", "--resume", "--epochs", "3")
+    assert "eyas train photos --epochs 3" in err
+    assert "--fresh" not in err
+    _, _, err = call("show", "photos", "--out", "a.png")
+    assert err.rstrip().endswith("--to")

@@ -105,6 +105,11 @@ def _meant(words: Sequence[str]) -> click.Command:
     return group.get_command(click.Context(group), name) or group
 
 
+def _without(flag: str, words: Sequence[str]) -> str:
+    """The command without one flag (and its value, where it was given with `=`)."""
+    return " ".join(["eyas", *(word for word in words if word.split("=", 1)[0] != flag)])
+
+
 def _translated(error: click.ClickException, words: Sequence[str]) -> UsageError:
     """Our error for one of Click's, with the option or usage that was probably meant."""
     from eyas.flows.config import closest
@@ -118,7 +123,11 @@ def _translated(error: click.ClickException, words: Sequence[str]) -> UsageError
         typed = next((word for word in words if word.startswith(error.option_name)), error.option_name)
         typed = typed.split("=", 1)[0]
         flags = _flags(command)
-        guess = closest("--" + typed.lstrip("-").replace("_", "-"), flags, "")
+        meant = "--" + typed.lstrip("-").replace("_", "-")
+        if meant == "--resume" and "--fresh" in flags:  # what is nearest in letters would be the opposite
+            return UsageError("EY-U002", got=typed, allowed=say("cli.resumes_itself"), next=_without(typed, words))
+        # Other tools call it --out.
+        guess = "--to" if meant in ("--out", "--output") and "--to" in flags else closest(meant, flags, "")
         long = [flag for flag in flags if flag.startswith("--")]
         shown = ", ".join(long if len(long) <= 12 else [*long[:12], "…"])
         return UsageError("EY-U002", got=typed, allowed=shown, next=guess or helped)

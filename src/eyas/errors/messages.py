@@ -2004,6 +2004,12 @@ PHRASES: dict[str, tuple[str, str]] = {
         "--until {until} was not reached: the best on val was {best}",
         "未达到 --until {until}：验证集最佳为 {best}",
     ),
+    "cli.resumes_itself": ("the same command goes on with its run by itself", "相同的命令会自动继续其运行"),
+    "run.extended": (
+        "extended from {before} to {now} steps: the schedule goes on for the new length, so this is not the run that "
+        "would have had it from the start",
+        "由 {before} 步延长到 {now} 步：学习率曲线按新长度继续，因此与一开始就取此长度的运行不同",
+    ),
     "run.unreadable": ("{path} cannot be understood; that run is passed over", "无法读取 {path}，已跳过该运行"),
     "run.other_images": ("the images are not the same", "图片不同"),
     "run.resumed.bitwise": (

@@ -189,6 +189,8 @@ class Session:
         at = then if self.recipe.epochs is None else replace(then, steps=at.steps)
         kept, changed = promise(loaded.fingerprints["numerics"], numerics)
         self._say_resumed(at, kept, changed)
+        if at.steps != then.steps and self.recipe.epochs is not None:
+            self.reporter.note("  " + say("run.extended", before=then.steps, now=at.steps))
         resumes = [*self.run.document.get("resumes", []), {"step": at.step, "promise": kept, "when": now()}]
         self.run.write(resumes=resumes)
         return at
